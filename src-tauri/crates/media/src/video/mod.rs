@@ -1,0 +1,17 @@
+//! Pictures: frames, conversion, scaling, the test pattern, H.264, Y4M files.
+
+pub mod convert;
+mod frame;
+pub mod h264;
+mod jpeg;
+pub mod pattern;
+pub mod scale;
+pub mod y4m;
+
+pub use convert::{ConvertError, Converter, PixelFormat, RawPicture};
+pub use frame::{I420, VideoFrame};
+pub use h264::{
+    DecodeError, Decoded, EncodeError, EncodedPicture, H264Decoder, H264Encoder, VideoDecoder, VideoEncoder,
+};
+pub use pattern::{Pattern, PatternReading};
+pub use scale::Scaler;

@@ -1,0 +1,286 @@
+//! A voice, a network and an ear, in virtual time.
+
+// Each test file uses what it needs.
+#![allow(dead_code)]
+#![allow(clippy::disallowed_methods)]
+// What was measured is worth reading.
+#![allow(clippy::print_stdout)]
+
+use std::time::{Duration, Instant};
+
+use ahoy_media::audio::{AudioPlayout, BLOCK_SAMPLES, Block, OpusEncoder, OpusSettings, SAMPLE_RATE, SILENCE};
+use ahoy_testkit::{Seeded, Tone};
+
+/// What is said.
+pub enum Source {
+    Voice(Box<Voice>),
+    Tone(Tone),
+    /// A voice that says nothing every other two seconds; with the blocks said so far.
+    Pausing(Box<Voice>, u32),
+}
+
+impl Source {
+    pub fn voice(seed: u64) -> Self {
+        Self::Voice(Box::new(Voice::new(seed)))
+    }
+
+    pub fn pausing(seed: u64) -> Self {
+        Self::Pausing(Box::new(Voice::new(seed)), 0)
+    }
+
+    pub fn tone(frequency: f64) -> Self {
+        Self::Tone(Tone::new(frequency, SAMPLE_RATE, 0.5))
+    }
+
+    pub fn fill(&mut self, block: &mut Block) {
+        match self {
+            Self::Voice(voice) => voice.fill(block),
+            Self::Tone(tone) => tone.fill(block),
+            Self::Pausing(voice, blocks) => {
+                voice.fill(block);
+                if *blocks % 400 >= 200 {
+                    block.fill_with(|| 0.001 * voice.rng.noise());
+                }
+                *blocks += 1;
+            }
+        }
+    }
+}
+
+/// Something like speech: syllables of a buzz with a moving pitch through two moving resonances, hisses between them, and
+/// pauses after some words, over a quiet background.
+pub struct Voice {
+    rng: Seeded,
+    phase: f64,
+    pitch: f64,
+    formants: [Resonance; 3],
+    sound: Syllable,
+    left: usize,
+    length: usize,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Syllable {
+    Vowel,
+    Hiss,
+    Pause,
+}
+
+#[derive(Default)]
+struct Resonance {
+    one: f64,
+    two: f64,
+    frequency: f64,
+}
+
+impl Resonance {
+    fn pass(&mut self, sample: f64, width: f64) -> f64 {
+        let rate = f64::from(SAMPLE_RATE);
+        let radius = (-std::f64::consts::PI * width / rate).exp();
+        let angle = std::f64::consts::TAU * self.frequency / rate;
+        let out = sample * (1.0 - radius) + 2.0 * radius * angle.cos() * self.one - radius * radius * self.two;
+        (self.two, self.one) = (self.one, out);
+        out
+    }
+}
+
+impl Voice {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            rng: Seeded::new(seed),
+            phase: 0.0,
+            pitch: 120.0,
+            formants: Default::default(),
+            sound: Syllable::Pause,
+            left: 0,
+            length: 1,
+        }
+    }
+
+    fn begin_syllable(&mut self) {
+        let uniform = |rng: &mut Seeded, from: f64, to: f64| from + (to - from) * rng.below(1_000) as f64 / 1_000.0;
+        let draw = self.rng.below(100);
+        (self.sound, self.length) = match (self.sound, draw) {
+            (Syllable::Vowel, 0..45) => (Syllable::Hiss, 3_000 + self.rng.below(2_500) as usize),
+            (Syllable::Vowel, 45..60) => (Syllable::Pause, 7_000 + self.rng.below(14_000) as usize),
+            _ => (Syllable::Vowel, 5_000 + self.rng.below(7_000) as usize),
+        };
+        self.left = self.length;
+        self.pitch = uniform(&mut self.rng, 95.0, 170.0);
+        self.formants[0].frequency = uniform(&mut self.rng, 300.0, 800.0);
+        self.formants[1].frequency = uniform(&mut self.rng, 900.0, 2_200.0);
+        self.formants[2].frequency = uniform(&mut self.rng, 2_300.0, 3_200.0);
+    }
+
+    fn fill(&mut self, block: &mut Block) {
+        for sample in block {
+            if self.left == 0 {
+                self.begin_syllable();
+            }
+            self.left -= 1;
+            let done = 1.0 - self.left as f64 / self.length as f64;
+            let swell = (std::f64::consts::PI * done).sin().powf(0.5);
+            let noise = f64::from(self.rng.noise());
+            self.pitch *= 1.0 + 1e-6 * (done - 0.4);
+            self.phase += self.pitch / f64::from(SAMPLE_RATE);
+            let mut pulse = 0.0;
+            if self.phase >= 1.0 {
+                self.phase -= 1.0;
+                pulse = 30.0;
+            }
+            let (driven, loud) = match self.sound {
+                Syllable::Vowel => (pulse + 0.15 * noise, 1.0),
+                Syllable::Hiss => (0.0, 0.05),
+                Syllable::Pause => (0.0, 0.0),
+            };
+            let vowel: f64 = self.formants.iter_mut().map(|formant| formant.pass(driven * swell, 90.0)).sum();
+            let hiss = if self.sound == Syllable::Hiss { noise * loud * swell } else { 0.0 };
+            *sample = (0.5 * vowel + hiss + 0.0005 * noise).clamp(-0.9, 0.9) as f32;
+        }
+    }
+}
+
+/// What becomes of a packet: `None` lost, else how long after it was sent it arrives.
+pub trait Network {
+    fn carry(&mut self, number: u32) -> Option<Duration>;
+}
+
+impl<F: FnMut(u32) -> Option<Duration>> Network for F {
+    fn carry(&mut self, number: u32) -> Option<Duration> {
+        self(number)
+    }
+}
+
+/// Loss in runs (Gilbert's model): `share` of all packets in the long run, `run` packets long on average.
+pub struct Bursts {
+    pub rng: Seeded,
+    pub share: f64,
+    pub run: f64,
+    pub bad: bool,
+}
+
+impl Bursts {
+    pub fn new(seed: u64, share: f64, run: f64) -> Self {
+        Self { rng: Seeded::new(seed), share, run, bad: false }
+    }
+
+    pub fn lost(&mut self) -> bool {
+        let leave = 1.0 / self.run;
+        let enter = self.share * leave / (1.0 - self.share);
+        self.bad = if self.bad { !self.rng.chance(leave) } else { self.rng.chance(enter) };
+        self.bad
+    }
+}
+
+/// What was heard.
+pub struct Heard {
+    pub samples: Vec<f32>,
+    pub playout: AudioPlayout,
+    /// Bytes of all packets sent.
+    pub bytes: usize,
+    pub packets: u32,
+    pub lost: u32,
+    /// Packets of silence that were not sent.
+    pub unsent: u32,
+    /// The time spent in all pulls, and the longest.
+    pub pulling: Duration,
+    pub longest: Duration,
+}
+
+impl Heard {
+    /// The share of what was played that was invented, in percent.
+    pub fn concealed(&self) -> f64 {
+        let counts = self.playout.counts();
+        100.0 * counts.concealed_samples as f64 / counts.total_samples_received as f64
+    }
+
+    /// The mean delay in the jitter buffer, in milliseconds.
+    pub fn delay(&self) -> f64 {
+        let counts = self.playout.counts();
+        1_000.0 * counts.jitter_buffer_delay / counts.jitter_buffer_emitted_count as f64
+    }
+
+    pub fn report(&self, name: &str) {
+        let (counts, jitter) = (self.playout.counts(), self.playout.jitter_counts());
+        let percent = |samples: u64| 100.0 * samples as f64 / counts.total_samples_received as f64;
+        println!(
+            "{name}: concealed {:.2} % (silent {:.2}) in {} events, fec {:.2} %, dred {:.2} %, lost {:.1} %, delay {:.1} ms, \
+             target {:?}, slower {:.2} %, faster {:.2} %, {:.1} kbps, late {}, expanded {}, pull {:?} mean, {:?} longest",
+            self.concealed(),
+            percent(counts.silent_concealed_samples),
+            counts.concealment_events,
+            percent(counts.fec_samples),
+            percent(counts.dred_samples),
+            100.0 * f64::from(self.lost) / f64::from(self.packets),
+            self.delay(),
+            self.playout.jitter().target(),
+            percent(counts.inserted_samples_for_deceleration),
+            percent(counts.removed_samples_for_acceleration),
+            self.bytes as f64 * 8.0 / (counts.total_samples_received as f64 / 48.0),
+            jitter.late,
+            jitter.expanded,
+            self.pulling / (counts.total_samples_received / 480) as u32,
+            self.longest,
+        );
+    }
+}
+
+/// Says `seconds` of `source` over `network`. The listener's clock runs `ppm` faster than the speaker's.
+pub fn listen(seconds: u32, mut source: Source, settings: OpusSettings, ppm: f64, mut network: impl Network) -> Heard {
+    let start = Instant::now();
+    let mut encoder = OpusEncoder::new(settings).unwrap();
+    let mut playout = AudioPlayout::new().unwrap();
+    let length = settings.duration.blocks() as u32;
+    let (mut sequence, mut timestamp) = (65_500_u16, u32::MAX - 9_600);
+    let mut under_way: Vec<(Instant, u16, u32, Vec<u8>)> = Vec::new();
+    let (mut packets, mut lost, mut unsent, mut bytes) = (0, 0, 0, 0);
+    let (mut pulling, mut longest) = (Duration::ZERO, Duration::ZERO);
+    let tick = Duration::from_millis(10).div_f64(1.0 + ppm / 1e6);
+    let mut silent = false;
+    let (mut samples, mut spoken) = (Vec::with_capacity(seconds as usize * 48_000), 0);
+    for n in 0..seconds * 100 {
+        let now = start + tick * n;
+        // What the speaker has said by now.
+        while start + Duration::from_millis(10) * spoken <= now {
+            let sent = start + Duration::from_millis(10) * spoken;
+            spoken += 1;
+            let mut block = SILENCE;
+            source.fill(&mut block);
+            let Some(packet) = encoder.push(&block).unwrap() else { continue };
+            let number = spoken / length - 1;
+            packets += 1;
+            bytes += packet.data.len();
+            // As browsers do: the first packet of silence is sent, and one now and then.
+            let silence = settings.dtx && packet.silence;
+            if silence && silent && !number.is_multiple_of(20) {
+                unsent += 1;
+            } else {
+                match network.carry(number) {
+                    Some(after) => under_way.push((sent + after, sequence, timestamp, packet.data.to_vec())),
+                    None => lost += 1,
+                }
+                sequence = sequence.wrapping_add(1);
+            }
+            silent = silence;
+            timestamp = timestamp.wrapping_add(packet.samples);
+        }
+        under_way.sort_by_key(|(at, ..)| *at);
+        let arrived = under_way.iter().take_while(|(at, ..)| *at <= now).count();
+        for (at, sequence, timestamp, data) in under_way.drain(..arrived) {
+            playout.push(sequence, timestamp, data, at).unwrap();
+        }
+        let mut block = SILENCE;
+        let began = Instant::now();
+        playout.pull(&mut block, now);
+        let took = began.elapsed();
+        pulling += took;
+        longest = longest.max(took);
+        samples.extend_from_slice(&block);
+    }
+    assert_eq!(samples.len(), seconds as usize * 100 * BLOCK_SAMPLES);
+    Heard { samples, playout, bytes, packets, lost, unsent, pulling, longest }
+}
+
+pub fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
