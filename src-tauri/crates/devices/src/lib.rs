@@ -1,0 +1,36 @@
+//! Cameras, microphones and speakers, real and synthetic, found in the same lists and opened by the same calls.
+//!
+//! ```text
+//! list(kind) ──► DeviceInfo{id} ──► open_camera      ──► a thread that calls on_frame with each picture
+//!                                   open_microphone  ──► MicrophoneStream::read_block, 10 ms at a time
+//!                                   open_speaker     ──► SpeakerStream::write_block, 10 ms at a time
+//! ```
+//!
+//! Each open device is one value. Dropping it stops the device, joins its thread and gives the hardware back to the
+//! system before `drop` returns. What happens to a device while it runs comes as [`DeviceEvent`]s; nothing reopens by
+//! itself, since which device is next best is a person's ranking that lives higher up.
+//!
+//! Real devices come from `cpal` (sound) and `nokhwa` (cameras); the code that differs between systems is one file a
+//! system. Screens will be a fourth kind beside `camera`.
+
+mod camera;
+mod error;
+mod event;
+mod id;
+mod list;
+mod pacing;
+mod sound;
+mod worker;
+
+pub use camera::{CameraInfo, CameraRequest, CameraStream, open_camera};
+pub use error::DeviceError;
+pub use event::DeviceEvent;
+pub use id::{DeviceId, DeviceInfo, Kind, Selection};
+pub use list::{Listing, list};
+pub use sound::{
+    MicrophoneRequest, MicrophoneStream, SoundInfo, SpeakerRequest, SpeakerStream, open_microphone, open_speaker,
+};
+
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: ahoy_testkit::CountingAllocator = ahoy_testkit::CountingAllocator;
