@@ -1,0 +1,8 @@
+//! What travels inside RTP: sequence numbers, H.264 payloads, receiving, sending again. No clock, no socket: time is an
+//! argument.
+
+pub(crate) mod audio_in;
+pub(crate) mod h264;
+pub(crate) mod history;
+pub(crate) mod sequence;
+pub(crate) mod video_in;

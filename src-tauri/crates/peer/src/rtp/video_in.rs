@@ -1,0 +1,527 @@
+//! Received pictures: reordered, missing packets asked for again (RFC 4585 NACK, RFC 4588 RTX), put together, and given up
+//! when that takes too long.
+
+use super::h264;
+use super::sequence::{Arrivals, Extender, Jitter};
+use crate::media::VIDEO_CLOCK;
+use crate::{InboundRtp, IncomingPicture, IncomingVideo};
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Packets held back for one that is missing: 4 s at 2.5 Mbps.
+const MAX_HELD: usize = 2048;
+/// Missing packets at a time; more is no loss but a break.
+const MAX_MISSING: usize = 300;
+/// A jump further than this is a new stream.
+const MAX_JUMP: u64 = 3000;
+/// A packet that was overtaken usually follows within this; asking sooner would ask for what is under way.
+const REORDERING: Duration = Duration::from_millis(6);
+/// Requests for one packet.
+const MAX_TRIES: u32 = 8;
+/// A key frame that does not come is asked for again after this or two round trips.
+const PLI_AGAIN: Duration = Duration::from_millis(300);
+
+#[derive(Debug)]
+struct Held {
+    timestamp: u32,
+    marker: bool,
+    payload: Bytes,
+    arrived: Instant,
+}
+
+#[derive(Debug)]
+struct Missing {
+    since: Instant,
+    ask_at: Instant,
+    tries: u32,
+}
+
+/// Where the decode order stands.
+///
+/// ```text
+/// SeekingKey ──begin of a key picture at n──► At(n) ──picture whole──► At(n')
+///      ▲                                        │
+///      └── a packet given up, a picture unreadable ──┘
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Order {
+    /// Nothing is decodable before a key picture begins.
+    SeekingKey,
+    /// The next picture begins at this packet; everything before it was handed on.
+    At(u64),
+}
+
+/// What the receiver wants sent to the other side.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Feedback {
+    /// Packets to ask for again.
+    pub(crate) nack: Vec<u16>,
+    /// Ask for a key frame.
+    pub(crate) pli: bool,
+}
+
+/// One received video stream.
+#[derive(Debug)]
+pub(crate) struct VideoIn {
+    ssrc: u32,
+    extender: Extender,
+    arrivals: Arrivals,
+    jitter: Jitter,
+    order: Order,
+    held: BTreeMap<u64, Held>,
+    missing: BTreeMap<u64, Missing>,
+    highest: Option<u64>,
+    /// Nothing below this is of use any more.
+    floor: u64,
+    /// Since when a key frame is wanted.
+    pli_wanted: Option<Instant>,
+    last_pli: Option<Instant>,
+    ready: Vec<IncomingVideo>,
+    stats: InboundRtp,
+}
+
+impl VideoIn {
+    pub(crate) fn new(ssrc: u32) -> Self {
+        Self {
+            ssrc,
+            extender: Extender::default(),
+            arrivals: Arrivals::default(),
+            jitter: Jitter::default(),
+            order: Order::SeekingKey,
+            held: BTreeMap::new(),
+            missing: BTreeMap::new(),
+            highest: None,
+            floor: 0,
+            pli_wanted: None,
+            last_pli: None,
+            ready: Vec::new(),
+            stats: InboundRtp::default(),
+        }
+    }
+
+    /// A packet of the stream itself.
+    pub(crate) fn handle(&mut self, now: Instant, sequence: u16, timestamp: u32, marker: bool, payload: Bytes) {
+        let number = self.extender.extend(sequence);
+        self.stats.bytes_received += payload.len() as u64;
+        self.jitter.update(now, timestamp, VIDEO_CLOCK);
+        self.insert(now, number, Held { timestamp, marker, payload, arrived: now });
+    }
+
+    /// A packet of its RTX stream: the original number, then the original payload (RFC 4588, 4).
+    pub(crate) fn handle_rtx(&mut self, now: Instant, timestamp: u32, marker: bool, payload: &Bytes) {
+        // Padding-only RTX packets are bandwidth probes.
+        if payload.len() < 3 {
+            return;
+        }
+        let Some(number) = self.extender.peek(u16::from_be_bytes([payload[0], payload[1]])) else { return };
+        self.stats.retransmitted_packets_received += 1;
+        self.stats.retransmitted_bytes_received += payload.len() as u64 - 2;
+        // A number never seen before, ahead of the stream, is no repair.
+        if self.highest.is_none_or(|highest| number > highest) {
+            self.stats.packets_discarded += 1;
+            return;
+        }
+        self.insert(now, number, Held { timestamp, marker, payload: payload.slice(2..), arrived: now });
+    }
+
+    fn insert(&mut self, now: Instant, number: u64, held: Held) {
+        if self.highest.is_some_and(|highest| number > highest + MAX_JUMP) {
+            self.give_up_everything(now, number);
+        }
+        if !self.arrivals.insert(number) || number < self.floor {
+            self.stats.packets_discarded += 1;
+            return;
+        }
+        if let Some(highest) = self.highest
+            && number > highest + 1
+        {
+            for lost in highest + 1..number {
+                self.missing.insert(lost, Missing { since: now, ask_at: now + REORDERING, tries: 0 });
+            }
+        }
+        self.missing.remove(&number);
+        self.highest = Some(self.highest.map_or(number, |highest| highest.max(number)));
+        self.held.insert(number, held);
+        if self.missing.len() > MAX_MISSING || self.held.len() > MAX_HELD {
+            self.break_order(now);
+            self.forget_below_newest_key();
+        }
+        self.advance(now);
+    }
+
+    /// Hands on what is whole, in order.
+    fn advance(&mut self, now: Instant) {
+        loop {
+            match self.order {
+                Order::SeekingKey => {
+                    let Some(start) = self.first_key_start() else {
+                        self.want_key(now);
+                        return;
+                    };
+                    self.forget_below(start);
+                    self.order = Order::At(start);
+                }
+                Order::At(start) => match self.whole_picture_at(start) {
+                    Some(end) => self.hand_on(start, end, now),
+                    None => {
+                        // Stuck behind a loss, but a later key picture is whole: nothing before it matters.
+                        let Some(key) = self.whole_key_after(start) else { return };
+                        self.stats.frames_dropped += 1;
+                        self.forget_below(key);
+                        self.order = Order::At(key);
+                    }
+                },
+            }
+        }
+    }
+
+    /// The first packet held that begins a key picture.
+    fn first_key_start(&self) -> Option<u64> {
+        self.held.iter().find(|(_, held)| h264::begins_key_picture(&held.payload)).map(|(&number, _)| number)
+    }
+
+    /// The last packet of the picture that begins at `start`, when all of it is there.
+    fn whole_picture_at(&self, start: u64) -> Option<u64> {
+        let timestamp = self.held.get(&start)?.timestamp;
+        for (expected, (&number, held)) in (start..).zip(self.held.range(start..)) {
+            if number != expected {
+                return None;
+            }
+            // A sender that sets no marker ends a picture by beginning the next.
+            if held.timestamp != timestamp {
+                return Some(number - 1);
+            }
+            if held.marker {
+                return Some(number);
+            }
+        }
+        None
+    }
+
+    fn whole_key_after(&self, start: u64) -> Option<u64> {
+        self.missing.range(start..).next()?;
+        self.held
+            .range(start + 1..)
+            .filter(|(number, held)| {
+                // The first packet of its picture only: the one before belongs to another picture.
+                h264::begins_key_picture(&held.payload)
+                    && self.held.get(&(*number - 1)).is_none_or(|before| before.timestamp != held.timestamp)
+            })
+            .map(|(&number, _)| number)
+            .find(|&number| self.whole_picture_at(number).is_some())
+    }
+
+    fn hand_on(&mut self, start: u64, end: u64, now: Instant) {
+        let first_arrived = self.held.range(start..=end).map(|(_, held)| held.arrived).min().unwrap_or(now);
+        let timestamp = self.held.get(&start).map_or(0, |held| held.timestamp);
+        let empty = self.held.range(start..=end).all(|(_, held)| held.payload.is_empty());
+        let assembled = h264::assemble(self.held.range(start..=end).map(|(_, held)| &held.payload[..]));
+        self.forget_below(end + 1);
+        self.order = Order::At(end + 1);
+        match assembled {
+            Some(whole) => {
+                self.stats.frames_received += 1;
+                if whole.key {
+                    self.stats.key_frames_received += 1;
+                    self.pli_wanted = None;
+                }
+                self.ready.push(IncomingVideo::Picture(IncomingPicture {
+                    timestamp,
+                    key: whole.key,
+                    access_unit: whole.access_unit,
+                    first_arrived,
+                    arrived: now,
+                }));
+            }
+            // Padding between pictures keeps the order.
+            None if empty => {}
+            None => {
+                self.stats.packets_discarded += end - start + 1;
+                self.break_order(now);
+            }
+        }
+    }
+
+    fn break_order(&mut self, now: Instant) {
+        if let Order::At(_) = self.order {
+            self.order = Order::SeekingKey;
+            self.stats.frames_dropped += 1;
+            self.ready.push(IncomingVideo::Broken);
+        }
+        self.want_key(now);
+    }
+
+    fn give_up_everything(&mut self, now: Instant, next: u64) {
+        self.break_order(now);
+        self.forget_below(next);
+        // What lies between never was on its way.
+        self.arrivals = Arrivals::default();
+        self.highest = None;
+    }
+
+    fn forget_below_newest_key(&mut self) {
+        let newest = self.held.iter().rev().find(|(_, held)| h264::begins_key_picture(&held.payload)).map(|(&n, _)| n);
+        if let Some(number) = newest {
+            self.forget_below(number);
+        }
+        if newest.is_none() || self.missing.len() > MAX_MISSING || self.held.len() > MAX_HELD {
+            self.forget_below(self.highest.map_or(0, |highest| highest + 1));
+        }
+    }
+
+    fn forget_below(&mut self, number: u64) {
+        self.floor = self.floor.max(number);
+        self.held = self.held.split_off(&number);
+        self.missing = self.missing.split_off(&number);
+    }
+
+    /// How long a missing packet is waited for: some tries' worth of round trips.
+    fn patience(rtt: Duration) -> Duration {
+        (rtt * 5 + Duration::from_millis(80)).clamp(Duration::from_millis(150), Duration::from_millis(700))
+    }
+
+    /// Gives up what has been missing too long, and says what to ask the other side for.
+    pub(crate) fn handle_timeout(&mut self, now: Instant, rtt: Duration) -> Feedback {
+        let patience = Self::patience(rtt);
+        let lost =
+            self.missing.iter().filter(|(_, missing)| now >= missing.since + patience).map(|(&n, _)| n).next_back();
+        if let Some(lost) = lost {
+            // Everything up to it is in vain unless a key picture begins behind it.
+            self.break_order(now);
+            self.forget_below(lost + 1);
+            self.advance(now);
+        }
+        let mut feedback = Feedback::default();
+        let again = (rtt.mul_f64(1.2) + Duration::from_millis(10)).max(Duration::from_millis(20));
+        for (&number, missing) in &mut self.missing {
+            if now >= missing.ask_at && missing.tries < MAX_TRIES {
+                missing.tries += 1;
+                missing.ask_at = now + again;
+                feedback.nack.push(number as u16);
+            }
+        }
+        if !feedback.nack.is_empty() {
+            self.stats.nack_count += 1;
+            self.stats.nacked_packets += feedback.nack.len() as u64;
+        }
+        if self.pli_wanted.is_some() && self.last_pli.is_none_or(|last| now >= last + PLI_AGAIN.max(rtt * 2)) {
+            self.last_pli = Some(now);
+            self.stats.pli_count += 1;
+            feedback.pli = true;
+        }
+        feedback
+    }
+
+    /// When [`Self::handle_timeout`] next has something to do.
+    pub(crate) fn poll_timeout(&self, rtt: Duration) -> Option<Instant> {
+        let patience = Self::patience(rtt);
+        let ask = self.missing.values().filter(|missing| missing.tries < MAX_TRIES).map(|missing| missing.ask_at).min();
+        let give_up = self.missing.values().map(|missing| missing.since + patience).min();
+        let pli = self.pli_wanted.map(|since| match self.last_pli {
+            Some(last) => since.max(last + PLI_AGAIN.max(rtt * 2)),
+            None => since,
+        });
+        [ask, give_up, pli].into_iter().flatten().min()
+    }
+
+    /// Nothing can be decoded before a key frame comes.
+    pub(crate) fn want_key(&mut self, now: Instant) {
+        self.pli_wanted.get_or_insert(now);
+    }
+
+    /// What became ready, in decode order.
+    pub(crate) fn take_ready(&mut self) -> Vec<IncomingVideo> {
+        std::mem::take(&mut self.ready)
+    }
+
+    pub(crate) fn stats(&self) -> InboundRtp {
+        InboundRtp {
+            ssrc: self.ssrc,
+            packets_received: self.arrivals.received().saturating_sub(self.stats.retransmitted_packets_received),
+            packets_lost: self.arrivals.lost(),
+            jitter: self.jitter.seconds(),
+            ..self.stats.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng, rngs::SmallRng};
+
+    const RTT: Duration = Duration::from_millis(50);
+    const KEY: &[u8] = &[24, 0, 2, 0x67, 1, 0, 2, 0x65, 2];
+    const DELTA: &[u8] = &[0x41, 9];
+
+    /// One-packet pictures, 33 ms apart, every `key_every`-th a key picture.
+    struct Link {
+        video: VideoIn,
+        now: Instant,
+        next: u16,
+        feedback: Vec<Feedback>,
+    }
+
+    impl Link {
+        fn new() -> Self {
+            Self { video: VideoIn::new(1), now: Instant::now(), next: 65_500, feedback: Vec::new() }
+        }
+
+        fn packet(number: u16, key: bool) -> (u16, u32, Bytes) {
+            let timestamp = u32::from(number.wrapping_sub(65_500)) * 3000;
+            (number, timestamp, Bytes::from_static(if key { KEY } else { DELTA }))
+        }
+
+        fn send(&mut self, key: bool, arrives: bool) -> u16 {
+            let number = self.next;
+            self.next = number.wrapping_add(1);
+            let (sequence, timestamp, payload) = Self::packet(number, key);
+            if arrives {
+                self.video.handle(self.now, sequence, timestamp, true, payload);
+            }
+            self.wait(Duration::from_millis(33));
+            number
+        }
+
+        fn send_again(&mut self, number: u16, key: bool) {
+            let (sequence, timestamp, payload) = Self::packet(number, key);
+            let rtx = [&sequence.to_be_bytes()[..], &payload].concat();
+            self.video.handle_rtx(self.now, timestamp, true, &Bytes::from(rtx));
+        }
+
+        fn wait(&mut self, duration: Duration) {
+            let end = self.now + duration;
+            while let Some(due) = self.video.poll_timeout(RTT).filter(|due| *due <= end) {
+                self.now = self.now.max(due);
+                let feedback = self.video.handle_timeout(self.now, RTT);
+                if feedback == Feedback::default() && self.video.poll_timeout(RTT) == Some(due) {
+                    panic!("a timer that is due and does nothing would spin");
+                }
+                self.feedback.push(feedback);
+            }
+            self.now = end;
+        }
+
+        fn nacks(&self) -> usize {
+            self.feedback.iter().map(|feedback| feedback.nack.len()).sum()
+        }
+
+        fn plis(&self) -> usize {
+            self.feedback.iter().filter(|feedback| feedback.pli).count()
+        }
+
+        fn shown(&mut self) -> Vec<Option<u32>> {
+            let ready = self.video.take_ready();
+            ready
+                .into_iter()
+                .map(|video| match video {
+                    IncomingVideo::Picture(picture) => Some(picture.timestamp / 3000),
+                    IncomingVideo::Broken => None,
+                })
+                .collect()
+        }
+    }
+
+    #[test]
+    fn a_retransmission_fills_the_gap_and_one_request_was_enough() {
+        let mut link = Link::new();
+        link.send(true, true);
+        let lost = link.send(false, false);
+        link.send(false, true);
+        assert_eq!(link.shown(), [Some(0)]);
+        link.send_again(lost, false);
+        assert_eq!(link.shown(), [Some(1), Some(2)]);
+        link.wait(Duration::from_secs(2));
+        assert_eq!((link.nacks(), link.plis()), (1, 0));
+        link.send_again(lost, false);
+        assert_eq!(link.video.stats().packets_discarded, 1, "the second answer is late and harmless");
+        assert_eq!(link.video.stats().packets_lost, 0);
+    }
+
+    #[test]
+    fn what_never_comes_is_given_up_once_and_a_key_frame_asked_for_until_it_comes() {
+        let mut link = Link::new();
+        link.send(true, true);
+        link.send(false, false);
+        for _ in 0..30 {
+            link.send(false, true);
+        }
+        assert_eq!(link.shown(), [Some(0), None], "one break, and nothing undecodable after it");
+        assert!(link.nacks() <= MAX_TRIES as usize, "{}", link.nacks());
+        assert!((2..=3).contains(&link.plis()), "about every 300 ms: {}", link.plis());
+        link.send(true, true);
+        link.send(false, true);
+        assert_eq!(link.shown(), [Some(32), Some(33)]);
+        let asked = link.plis();
+        link.wait(Duration::from_secs(5));
+        assert_eq!(link.plis(), asked);
+    }
+
+    #[test]
+    fn a_whole_key_picture_ends_the_wait_for_what_came_before() {
+        let mut link = Link::new();
+        link.send(true, true);
+        link.send(false, false);
+        link.send(false, true);
+        link.send(true, true);
+        assert_eq!(link.shown(), [Some(0), Some(3)]);
+        assert_eq!(link.video.stats().frames_dropped, 1);
+    }
+
+    #[test]
+    fn overtaken_packets_are_not_asked_for() {
+        let mut link = Link::new();
+        link.send(true, true);
+        for base in (1..40_u16).step_by(2) {
+            for offset in [1, 0] {
+                let (sequence, timestamp, payload) = Link::packet(65_500_u16.wrapping_add(base + offset), false);
+                link.video.handle(link.now, sequence, timestamp, true, payload);
+                link.wait(Duration::from_millis(2));
+            }
+        }
+        assert_eq!(link.nacks(), 0);
+        assert_eq!(link.shown().len(), 41);
+    }
+
+    #[test]
+    fn a_long_outage_asks_for_a_key_frame_and_not_for_thousands_of_packets() {
+        let mut link = Link::new();
+        link.send(true, true);
+        for _ in 0..1000 {
+            link.next = link.next.wrapping_add(1);
+        }
+        link.send(false, true);
+        link.wait(Duration::from_secs(1));
+        assert!(link.nacks() <= MAX_MISSING * MAX_TRIES as usize);
+        assert!(link.nacks() < 10, "{}", link.nacks());
+        assert!(link.plis() >= 1);
+    }
+
+    #[test]
+    fn garbage_packets_never_panic_nor_grow() {
+        let mut rng = SmallRng::seed_from_u64(21);
+        let mut video = VideoIn::new(1);
+        let mut now = Instant::now();
+        for n in 0..60_000_u32 {
+            let payload: Vec<u8> = (0..rng.random_range(0..12)).map(|_| rng.random::<u8>()).collect();
+            let payload = Bytes::from(payload);
+            if rng.random_bool(0.3) {
+                video.handle_rtx(now, rng.random(), rng.random_bool(0.5), &payload);
+            } else {
+                // Now and then a jump, else forward with gaps.
+                let sequence = if rng.random_bool(0.01) { rng.random() } else { n as u16 };
+                let sequence = sequence.wrapping_add(rng.random_range(0..50));
+                video.handle(now, sequence, rng.random(), rng.random_bool(0.4), payload);
+            }
+            now += Duration::from_micros(rng.random_range(0..2000));
+            if video.poll_timeout(RTT).is_some_and(|due| due <= now) {
+                let feedback = video.handle_timeout(now, RTT);
+                assert!(feedback.nack.len() <= MAX_MISSING);
+            }
+            assert!(video.held.len() <= MAX_HELD && video.missing.len() <= MAX_MISSING);
+            video.take_ready();
+        }
+    }
+}

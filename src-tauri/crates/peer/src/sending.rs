@@ -1,0 +1,120 @@
+//! The task that turns what waits in the two queues into RTP packets.
+
+use crate::MediaKind;
+use crate::interceptor::lock;
+use crate::media::{VIDEO_CLOCK, rtp_time};
+use crate::outgoing::{Next, Outgoing};
+use crate::rtp::h264;
+use crate::stage::{Stage, rtp_packet};
+use crate::{OutgoingAudio, OutgoingVideo};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+use webrtc::media_stream::track_local::TrackLocal;
+use webrtc::media_stream::track_local::static_rtp::TrackLocalStaticRTP;
+
+/// What the task owns.
+pub(crate) struct Sending {
+    pub(crate) outgoing: Arc<Outgoing>,
+    pub(crate) stage: Arc<Mutex<Stage>>,
+    pub(crate) audio: Arc<TrackLocalStaticRTP>,
+    pub(crate) video: Arc<TrackLocalStaticRTP>,
+    audio_sequence: u16,
+    video_sequence: u16,
+    video_epoch: Instant,
+    video_offset: u32,
+    speaking: bool,
+}
+
+impl Sending {
+    pub(crate) fn new(
+        outgoing: Arc<Outgoing>,
+        stage: Arc<Mutex<Stage>>,
+        tracks: (Arc<TrackLocalStaticRTP>, Arc<TrackLocalStaticRTP>),
+        now: Instant,
+    ) -> Self {
+        Self {
+            outgoing,
+            stage,
+            audio: tracks.0,
+            video: tracks.1,
+            // Random (RFC 3550, 5.1), and far from the wrap: SRTP receivers guess the rollover counter from the first
+            // packet they see (RFC 3711, 3.3.1).
+            audio_sequence: rand::random::<u16>() & 0x7FFF,
+            video_sequence: rand::random::<u16>() & 0x7FFF,
+            video_epoch: now,
+            video_offset: rand::random(),
+            speaking: false,
+        }
+    }
+
+    /// Runs until the queues are closed.
+    pub(crate) async fn run(mut self) {
+        loop {
+            self.outgoing.wait().await;
+            if self.outgoing.is_closed() {
+                return;
+            }
+            if self.outgoing.take_key_request() {
+                self.ask_for_key().await;
+            }
+            while let Some(next) = self.outgoing.pop() {
+                match next {
+                    Next::Audio(packet) => self.send_audio(packet).await,
+                    Next::Video(unit) => self.send_video(unit).await,
+                }
+            }
+        }
+    }
+
+    async fn send_audio(&mut self, packet: OutgoingAudio) {
+        let Some(stream) = lock(&self.stage).sending(MediaKind::Audio) else { return };
+        let marker = packet.voice && !self.speaking;
+        self.speaking = packet.voice;
+        let sequence = self.audio_sequence;
+        self.audio_sequence = sequence.wrapping_add(1);
+        let packet = rtp_packet(stream, sequence, packet.timestamp, marker, packet.payload);
+        if let Err(error) = self.audio.write_rtp(packet).await {
+            tracing::debug!(%error, "sound not sent");
+        }
+    }
+
+    async fn send_video(&mut self, unit: OutgoingVideo) {
+        let Some(stream) = lock(&self.stage).sending(MediaKind::Video) else { return };
+        let timestamp = rtp_time(unit.captured, self.video_epoch, VIDEO_CLOCK, self.video_offset);
+        let payloads = h264::packetize(&unit.access_unit);
+        let last = payloads.len().saturating_sub(1);
+        for (n, payload) in payloads.into_iter().enumerate() {
+            // A key frame is some hundred packets; sound does not wait for all of them.
+            while let Some(packet) = self.outgoing.pop_audio() {
+                self.send_audio(packet).await;
+            }
+            // The gate may have closed in between.
+            if !self.outgoing.is_open() {
+                return;
+            }
+            let sequence = self.video_sequence;
+            self.video_sequence = sequence.wrapping_add(1);
+            let packet = rtp_packet(stream, sequence, timestamp, n == last, payload);
+            if let Err(error) = self.video.write_rtp(packet).await {
+                tracing::debug!(%error, "picture not sent");
+                return;
+            }
+        }
+        lock(&self.stage).count_frame(unit.key);
+    }
+
+    async fn ask_for_key(&mut self) {
+        let packets = {
+            let mut stage = lock(&self.stage);
+            let now = Instant::now();
+            stage.want_key(now);
+            stage.handle_timeout(now);
+            stage.take_feedback()
+        };
+        if !packets.is_empty()
+            && let Err(error) = self.video.write_rtcp(packets).await
+        {
+            tracing::debug!(%error, "key frame not asked for");
+        }
+    }
+}

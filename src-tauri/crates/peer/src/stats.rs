@@ -1,0 +1,164 @@
+//! Statistics under their W3C webrtc-stats names.
+
+use serde::Serialize;
+
+/// One second's figures of a connection. Counters run since the connection was made.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StatsReport {
+    /// Seconds since the connection was made.
+    pub timestamp: f64,
+    /// Sound received.
+    pub inbound_audio: InboundRtp,
+    /// Pictures received.
+    pub inbound_video: InboundRtp,
+    /// Sound sent.
+    pub outbound_audio: OutboundRtp,
+    /// Pictures sent.
+    pub outbound_video: OutboundRtp,
+    /// Our sound as the other side received it.
+    pub remote_inbound_audio: RemoteInboundRtp,
+    /// Our pictures as the other side received them.
+    pub remote_inbound_video: RemoteInboundRtp,
+    /// The route in use.
+    pub candidate_pair: CandidatePair,
+    /// The transport under it.
+    pub transport: Transport,
+}
+
+/// `RTCInboundRtpStreamStats`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InboundRtp {
+    /// SSRC, 0 before the first packet.
+    pub ssrc: u32,
+    /// Packets received, without retransmissions.
+    pub packets_received: u64,
+    /// Payload bytes received, without retransmissions.
+    pub bytes_received: u64,
+    /// Packets expected and not received (RFC 3550, A.3); what a retransmission brought is not lost.
+    pub packets_lost: i64,
+    /// Interarrival jitter, seconds (RFC 3550, A.8).
+    pub jitter: f64,
+    /// Packets that came too late, doubled, or were not understood.
+    pub packets_discarded: u64,
+    /// Packets that a retransmission brought.
+    pub retransmitted_packets_received: u64,
+    /// Bytes that retransmissions brought.
+    pub retransmitted_bytes_received: u64,
+    /// NACK messages sent.
+    pub nack_count: u64,
+    /// Packets asked for by them; not a W3C name.
+    pub nacked_packets: u64,
+    /// Key frames asked for by PLI.
+    pub pli_count: u64,
+    /// Whole pictures put together (video only).
+    pub frames_received: u64,
+    /// Pictures given up (video only).
+    pub frames_dropped: u64,
+    /// Key frames put together (video only); not a W3C name.
+    pub key_frames_received: u64,
+}
+
+/// `RTCOutboundRtpStreamStats`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutboundRtp {
+    /// SSRC.
+    pub ssrc: u32,
+    /// Packets sent, with retransmissions.
+    pub packets_sent: u64,
+    /// Payload bytes sent, with retransmissions.
+    pub bytes_sent: u64,
+    /// Packets sent again.
+    pub retransmitted_packets_sent: u64,
+    /// Payload bytes sent again.
+    pub retransmitted_bytes_sent: u64,
+    /// NACK messages received.
+    pub nack_count: u64,
+    /// PLI messages received.
+    pub pli_count: u64,
+    /// FIR messages received.
+    pub fir_count: u64,
+    /// Pictures sent (video only).
+    pub frames_sent: u64,
+    /// Key frames sent (video only).
+    pub key_frames_sent: u64,
+    /// Packets or pictures that our own full queue forgot; not a W3C name.
+    pub queue_dropped: u64,
+    /// What the encoders together may send, bits per second.
+    pub target_bitrate: f64,
+}
+
+/// `RTCRemoteInboundRtpStreamStats`, from the other side's receiver reports.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteInboundRtp {
+    /// Lost since the start.
+    pub packets_lost: i64,
+    /// Share lost between the last two reports, 0 to 1.
+    pub fraction_lost: f64,
+    /// Jitter at the other side, seconds.
+    pub jitter: f64,
+    /// Last round trip by RTCP, seconds; 0 before the first.
+    pub round_trip_time: f64,
+    /// How many round trips were measured.
+    pub round_trip_time_measurements: u64,
+}
+
+/// `RTCIceCandidateType`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CandidateType {
+    /// Not known (yet).
+    #[default]
+    Unknown,
+    /// An address of the computer itself.
+    Host,
+    /// As seen by a STUN server.
+    Srflx,
+    /// As seen by the other side.
+    Prflx,
+    /// A TURN relay.
+    Relay,
+}
+
+/// `RTCIceCandidatePairStats` of the selected pair.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CandidatePair {
+    /// Our end.
+    pub local_candidate_type: CandidateType,
+    /// The other end.
+    pub remote_candidate_type: CandidateType,
+    /// Last STUN round trip, seconds; 0 before the first.
+    pub current_round_trip_time: f64,
+    /// All STUN round trips, seconds.
+    pub total_round_trip_time: f64,
+    /// What the estimator believes the way out can carry, bits per second.
+    pub available_outgoing_bitrate: f64,
+    /// Bytes sent over it.
+    pub bytes_sent: u64,
+    /// Bytes received over it.
+    pub bytes_received: u64,
+}
+
+/// `RTCTransportStats`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Transport {
+    /// Packets sent.
+    pub packets_sent: u64,
+    /// Packets received.
+    pub packets_received: u64,
+    /// Bytes sent.
+    pub bytes_sent: u64,
+    /// Bytes received.
+    pub bytes_received: u64,
+    /// W3C `dtlsState`: new, connecting, connected, closed, failed.
+    pub dtls_state: String,
+    /// The SRTP cipher in use.
+    pub srtp_cipher: String,
+    /// How often the selected pair changed.
+    pub selected_candidate_pair_changes: u64,
+}
