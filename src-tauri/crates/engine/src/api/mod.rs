@@ -1,0 +1,9 @@
+//! What a window, or any other face of the engine, sees: commands in, snapshots, levels and rare events out.
+//!
+//! Everything here is plain data and is exported to TypeScript (`ui/src/gen`).
+
+mod command;
+mod snapshot;
+
+pub use command::{AnswerKind, Command, DeviceChoice};
+pub use snapshot::*;

@@ -1,0 +1,235 @@
+//! The media threads and the devices they use. All of them live as long as the engine and sleep while there is nothing
+//! to do, so that starting a call starts no thread.
+//!
+//! ```text
+//! camera ──on_frame──► slot ──► video-send thread ──► peer         peer ──► queue ──► video-receive thread ──► slot ──► window
+//! microphone ──ring──► audio thread ──► peer                      peer ──► queue ──► audio thread ──ring──► speaker
+//! keeper threads: open and close devices, which may take seconds
+//! ```
+
+mod audio;
+mod camera;
+mod keeper;
+mod priority;
+mod queue;
+mod scan;
+mod video_receive;
+mod video_send;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use ahoy_devices::{CameraRequest, DeviceError, DeviceEvent, Kind, Selection};
+use ahoy_media::LatestSlot;
+use ahoy_media::audio::RingSound;
+use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
+use ahoy_media::video::VideoFrame;
+use ahoy_peer::{AudioSender, VideoSender};
+use tokio::sync::watch;
+
+use crate::api::Levels;
+use crate::config::{PictureWish, Taps};
+use crate::event::{AudioEncodeCounts, Tone, VideoEncodeCounts};
+pub(crate) use audio::AudioIn;
+use audio::{AudioThread, Order};
+use camera::CameraKeeper;
+use keeper::SoundKeeper;
+pub(crate) use video_receive::VideoIn;
+use video_receive::VideoReceive;
+use video_send::VideoSend;
+
+/// What the media threads tell the call task.
+#[derive(Debug, Clone)]
+pub(crate) enum Note {
+    /// A device is open, by its identifier.
+    Opened(Kind, String),
+    /// A device was released as asked.
+    Released(Kind),
+    /// A device could not be opened.
+    Failed(Kind, DeviceError),
+    /// Something happened to an open device.
+    Device(Kind, DeviceEvent),
+    /// The first sound of the other side was decoded.
+    FirstAudio(Instant),
+    /// The first picture of the other side was decoded.
+    FirstVideo(Instant, u32, u32),
+    /// The decoder needs a key frame.
+    KeyFrameNeeded,
+    /// A contact card's link was seen by the camera.
+    Code(String),
+}
+
+/// Posts a note without blocking.
+pub(crate) type Post = Arc<dyn Fn(Note) + Send + Sync>;
+
+/// The ends of a connection that the media threads use.
+pub(crate) struct Connected {
+    pub audio: AudioSender,
+    pub video: VideoSender,
+}
+
+/// Figures of the media threads.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Counts {
+    pub audio_in: AudioReceiveCounts,
+    pub video_in: VideoReceiveCounts,
+    pub video_out: VideoEncodeCounts,
+    pub audio_out: AudioEncodeCounts,
+}
+
+/// All of it, owned by the call task. No method blocks but [`Av::close`].
+pub(crate) struct Av {
+    audio: AudioThread,
+    video_send: VideoSend,
+    video_receive: VideoReceive,
+    camera: CameraKeeper,
+    microphone: SoundKeeper,
+    speaker: SoundKeeper,
+    local: LatestSlot<VideoFrame>,
+    remote: LatestSlot<VideoFrame>,
+    picture: PictureWish,
+}
+
+impl Av {
+    pub fn start(
+        picture: PictureWish,
+        taps: &Taps,
+        levels: watch::Sender<Levels>,
+        post: &Post,
+    ) -> std::io::Result<Self> {
+        let (local, remote) = (LatestSlot::new(), LatestSlot::new());
+        let audio = AudioThread::start(levels, taps.heard.clone(), Arc::clone(post))?;
+        let video_send = VideoSend::start(picture)?;
+        Ok(Self {
+            camera: CameraKeeper::start(video_send.input(), local.clone(), taps.captured.clone(), Arc::clone(post))?,
+            microphone: SoundKeeper::start(Kind::Microphone, audio.orders(), Arc::clone(post))?,
+            speaker: SoundKeeper::start(Kind::Speaker, audio.orders(), Arc::clone(post))?,
+            video_receive: VideoReceive::start(remote.clone(), taps.shown.clone(), Arc::clone(post))?,
+            audio,
+            video_send,
+            local,
+            remote,
+            picture,
+        })
+    }
+
+    /// The camera's own pictures, for the self view.
+    pub fn local(&self) -> LatestSlot<VideoFrame> {
+        self.local.clone()
+    }
+
+    /// The other side's pictures.
+    pub fn remote(&self) -> LatestSlot<VideoFrame> {
+        self.remote.clone()
+    }
+
+    /// Opens this device of a kind instead of the one open now, or releases it. A note says what came of it.
+    pub fn use_device(&self, kind: Kind, device: Option<Selection>) {
+        match kind {
+            Kind::Camera => self.camera.switch(device.map(|device| CameraRequest {
+                device,
+                width: self.picture.width,
+                height: self.picture.height,
+                fps: self.picture.fps,
+            })),
+            Kind::Microphone => self.microphone.switch(device),
+            Kind::Speaker => self.speaker.switch(device),
+        }
+    }
+
+    /// New ends for a connection's received media; the threads take from them once [`Av::connect`] was called.
+    pub fn sinks(&self) -> (AudioIn, VideoIn) {
+        (AudioIn::default(), self.video_receive.sink())
+    }
+
+    /// From now on this connection is served. Counts begin anew.
+    pub fn connect(&self, ends: Connected, incoming: AudioIn, video: &VideoIn) {
+        self.audio.order(Order::Connect { sender: ends.audio, incoming });
+        self.video_send.connect(Some(ends.video));
+        self.video_receive.connect(video);
+    }
+
+    /// Media may be sent: the next picture is a key frame, at once.
+    pub fn open_gate(&self) {
+        self.audio.shared.sending.store(true, Ordering::Release);
+        self.video_send.open_gate();
+    }
+
+    /// No connection any more: nothing is encoded, decoders and encoders are freed.
+    pub fn disconnect(&self) {
+        self.audio.shared.sending.store(false, Ordering::Release);
+        self.audio.order(Order::Disconnect);
+        self.video_send.connect(None);
+        self.video_receive.disconnect();
+    }
+
+    /// The ring, or the ringing tone, sounds from now on; `None`: no more.
+    pub fn ring(&self, tone: Option<Tone>) {
+        self.audio.order(Order::Ring(tone.map(|tone| match tone {
+            Tone::Incoming => RingSound::incoming(),
+            Tone::Outgoing => RingSound::outgoing(),
+        })));
+    }
+
+    /// Muted: the samples are zeros before anything encodes them.
+    pub fn mute(&self, muted: bool) {
+        self.audio.shared.muted.store(muted, Ordering::Release);
+    }
+
+    /// The other side needs a key frame.
+    pub fn key_frame_wanted(&self) {
+        self.video_send.force_key();
+    }
+
+    /// What both encoders may send together, bits per second, and how much of our sound gets lost, percent.
+    pub fn set_rate(&self, bits_per_second: u64) {
+        self.video_send.set_rate(bits_per_second);
+    }
+
+    /// How much of our sound gets lost on its way, percent.
+    pub fn set_loss(&self, percent: u8) {
+        self.audio.shared.loss_percent.store(percent, Ordering::Relaxed);
+    }
+
+    /// The other side switched its camera off: the gap is no freeze.
+    pub fn remote_camera_off(&self) {
+        self.video_receive.stopped();
+        let _ = self.remote.take();
+    }
+
+    /// Searches the camera's pictures for a contact's code.
+    pub fn scan(&mut self, on: bool) -> std::io::Result<()> {
+        self.camera.scan(on)
+    }
+
+    pub fn counts(&self) -> Counts {
+        let (audio_in, audio_out) = self.audio.counts();
+        Counts { audio_in, audio_out, video_in: self.video_receive.counts(), video_out: self.video_send.counts() }
+    }
+
+    /// Releases every device and joins every thread. Blocks for as long as a device takes to close.
+    pub fn close(self) {
+        // The keepers first: they take streams back from the audio thread.
+        self.camera.close();
+        self.microphone.close();
+        self.speaker.close();
+        self.audio.close();
+        self.video_send.close();
+        self.video_receive.close();
+        self.local.close();
+        self.remote.close();
+    }
+}
+
+/// Waits for a thread that has been told to end.
+fn join(thread: std::thread::JoinHandle<()>) {
+    let name = thread.thread().name().unwrap_or("a thread").to_owned();
+    if thread.join().is_err() {
+        tracing::error!(name, "the thread panicked");
+    }
+}
+
+fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> std::io::Result<std::thread::JoinHandle<()>> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(run)
+}

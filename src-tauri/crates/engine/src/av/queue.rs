@@ -1,0 +1,50 @@
+//! A bounded queue between the network task and a media thread.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+/// Clones are handles to the same queue. Whoever puts never waits: what is over the depth falls out at the old end.
+#[derive(Debug)]
+pub(super) struct Queue<T> {
+    shared: Arc<(Mutex<VecDeque<T>>, Condvar)>,
+    depth: usize,
+}
+
+impl<T> Queue<T> {
+    pub fn new(depth: usize) -> Self {
+        Self { shared: Arc::new((Mutex::new(VecDeque::new()), Condvar::new())), depth }
+    }
+
+    /// How many fell out.
+    pub fn put(&self, value: T) -> usize {
+        let (queue, arrived) = &*self.shared;
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.push_back(value);
+        let over = queue.len().saturating_sub(self.depth);
+        queue.drain(..over);
+        arrived.notify_one();
+        over
+    }
+
+    pub fn try_take(&self) -> Option<T> {
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
+    }
+
+    /// Waits as long as it takes.
+    pub fn take(&self) -> T {
+        let (queue, arrived) = &*self.shared;
+        let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if let Some(value) = queue.pop_front() {
+                return value;
+            }
+            queue = arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+impl<T> Clone for Queue<T> {
+    fn clone(&self) -> Self {
+        Self { shared: Arc::clone(&self.shared), depth: self.depth }
+    }
+}

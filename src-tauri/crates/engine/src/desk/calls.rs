@@ -1,0 +1,367 @@
+//! Carrying out what the session says, and telling it what the connections say.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use ahoy_peer::{IcePolicy, PeerConfig, StatsReport};
+use ahoy_protocol::{AhoyId, CallId};
+use ahoy_session::{ConnectionId, Ended, Input, MissedCall, Output, PeerCommand, PeerEvent, Phase, Role, State};
+use tokio::task::JoinHandle;
+
+use super::{Desk, Posted, texts};
+use crate::api::{Call, CallPhase, Direction, EndReason, HistoryEntry, Quality};
+use crate::av::{AudioIn, VideoIn};
+use crate::connection::{Connection, Told, Work};
+use crate::event::{CallStats, Happened, ProcessUsage, Tone};
+use crate::quality::{Judge, Second};
+use crate::store::{Change, StoredCall};
+
+/// A peer connection with the media ends that belong to it.
+struct Live {
+    connection: Connection,
+    audio_in: AudioIn,
+    video_in: VideoIn,
+    /// The media threads serve it.
+    served: bool,
+    allowed: bool,
+}
+
+/// What is kept of the call beside the session.
+#[derive(Default)]
+pub(super) struct Calls {
+    live: BTreeMap<ConnectionId, Live>,
+    /// Closed, and about to be gone.
+    closing: Vec<JoinHandle<()>>,
+    /// The page after the call.
+    pub ended: Option<Call>,
+    /// The call as last shown, for its page after the end.
+    last: Option<Call>,
+    pub quality: Option<Quality>,
+    judge: Judge,
+    report: Option<StatsReport>,
+    /// Pictures shown up to the last report.
+    frames: Option<u64>,
+    /// What was told of the running call.
+    told: Milestones,
+}
+
+/// Events that come once a call.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Milestones {
+    call: Option<CallId>,
+    ringing: bool,
+    incoming: bool,
+    accepted: bool,
+    ice: bool,
+    dtls: bool,
+    remote_camera: bool,
+}
+
+impl Calls {
+    pub async fn close(self) {
+        let closing = self.live.into_values().map(|live| live.connection.close());
+        for task in self.closing.into_iter().chain(closing.collect::<Vec<_>>()) {
+            if task.await.is_err() {
+                tracing::error!("a connection's task panicked");
+            }
+        }
+    }
+}
+
+impl Desk {
+    /// Does what the session wants until it wants nothing more.
+    pub(super) fn work(&mut self) {
+        loop {
+            match self.session.poll(Instant::now()) {
+                Output::Wait { until } => {
+                    self.wake = until;
+                    return;
+                }
+                Output::Send { ticket, to, signal, keep } => self.send_signal(ticket, to, signal, keep),
+                Output::Peer { connection, command } => self.command_connection(connection, command),
+                Output::Ring(tone) => self.handle_ring(tone.map(|tone| match tone {
+                    ahoy_session::Tone::Incoming => Tone::Incoming,
+                    ahoy_session::Tone::Outgoing => Tone::Outgoing,
+                })),
+                Output::StrangerRequest { from, name, age } => self.handle_stranger(from, name, age),
+                Output::MissedCall(missed) => self.handle_missed(&missed),
+                Output::Ended(ended) => self.handle_ended(&ended),
+                Output::Changed => self.handle_changed(),
+            }
+        }
+    }
+
+    fn handle_ring(&mut self, tone: Option<Tone>) {
+        self.av.ring(tone);
+        self.event(Happened::Ring(tone));
+    }
+
+    fn command_connection(&mut self, id: ConnectionId, command: PeerCommand) {
+        match command {
+            PeerCommand::Create { role, .. } => self.create_connection(id, role),
+            PeerCommand::Close => {
+                let Some(live) = self.calls.live.remove(&id) else { return };
+                if live.served {
+                    self.av.disconnect();
+                }
+                self.calls.closing.retain(|task| !task.is_finished());
+                self.calls.closing.push(live.connection.close());
+            }
+            PeerCommand::AllowMedia => {
+                self.order(id, Work::Command(PeerCommand::AllowMedia));
+                if let Some(live) = self.calls.live.get_mut(&id) {
+                    live.allowed = true;
+                    if live.served {
+                        self.av.open_gate();
+                    }
+                }
+                if !std::mem::replace(&mut self.calls.told.accepted, true) {
+                    self.event(Happened::Accepted);
+                }
+            }
+            PeerCommand::MakeOffer { .. }
+            | PeerCommand::SetRemoteDescription { .. }
+            | PeerCommand::MakeAnswer
+            | PeerCommand::Rollback
+            | PeerCommand::AddCandidate(_) => self.order(id, Work::Command(command)),
+        }
+    }
+
+    fn create_connection(&mut self, id: ConnectionId, role: Role) {
+        let role = match role {
+            Role::Caller => ahoy_peer::Role::Caller,
+            Role::Callee => ahoy_peer::Role::Callee,
+        };
+        let config = PeerConfig {
+            ice_servers: self.mail.ice_servers(),
+            policy: IcePolicy::All,
+            loopback: self.config.loopback,
+            media_allowed: false,
+            ..PeerConfig::new(role)
+        };
+        let (audio_in, video_in) = self.av.sinks();
+        // The first of either tells; the session counts only one.
+        let told = |inbox: tokio::sync::mpsc::Sender<Posted>| move || drop(inbox.try_send(Posted::MediaArrived(id)));
+        audio_in.on_first(told(self.outlets.inbox.clone()));
+        video_in.on_first(told(self.outlets.inbox.clone()));
+        let inbox = self.outlets.inbox.clone();
+        let connection = Connection::start(config, audio_in.clone(), video_in.clone(), move |told| {
+            let inbox = inbox.clone();
+            async move { drop(inbox.send(Posted::Connection(id, told)).await) }
+        });
+        self.calls.live.insert(id, Live { connection, audio_in, video_in, served: false, allowed: false });
+    }
+
+    fn order(&mut self, id: ConnectionId, work: Work) {
+        let taken = self.calls.live.get(&id).is_none_or(|live| live.connection.order(work));
+        if !taken {
+            tracing::warn!(connection = crate::connection::name(id), "a connection does not keep up");
+            self.session_event(id, PeerEvent::Failed);
+        }
+    }
+
+    pub(super) fn session_event(&mut self, connection: ConnectionId, event: PeerEvent) {
+        self.session(Input::Peer { connection, event });
+    }
+
+    pub(super) fn request_key_frame(&mut self) {
+        for live in self.calls.live.values().filter(|live| live.served) {
+            live.connection.order(Work::RequestKeyFrame);
+        }
+    }
+
+    pub(super) fn handle_connection(&mut self, id: ConnectionId, told: Told) {
+        match told {
+            Told::Made(ends) => {
+                let Some(live) = self.calls.live.get_mut(&id) else { return };
+                live.served = true;
+                self.av.connect(ends, live.audio_in.clone(), &live.video_in);
+                if live.allowed {
+                    self.av.open_gate();
+                }
+                // A newer connection takes the threads from an older one.
+                for (other, live) in &mut self.calls.live {
+                    live.served = *other == id;
+                }
+            }
+            Told::Session(event) => self.session_event(id, event),
+            Told::Ice(at) => {
+                if !std::mem::replace(&mut self.calls.told.ice, true) {
+                    self.event_at(Happened::IceConnected, at);
+                }
+            }
+            Told::Dtls(at) => {
+                if !std::mem::replace(&mut self.calls.told.dtls, true) {
+                    self.event_at(Happened::DtlsConnected, at);
+                }
+            }
+            Told::KeyFrameWanted => self.av.key_frame_wanted(),
+            Told::TargetBitrate(bits) => self.av.set_rate(bits),
+            Told::Stats(report) => {
+                if self.calls.live.get(&id).is_some_and(|live| live.served) {
+                    self.handle_stats(*report);
+                }
+            }
+        }
+    }
+
+    fn handle_changed(&mut self) {
+        self.changed = true;
+        let State::InCall(view) = self.session.state() else {
+            self.reconcile_devices();
+            return;
+        };
+        let told = &mut self.calls.told;
+        // In a glare the call's ID changes once; what was told stays told.
+        if told.call.is_none() {
+            told.call = Some(view.call);
+            self.calls.ended = None;
+            self.calls.quality = None;
+            self.calls.judge = Judge::default();
+            self.calls.report = None;
+            self.calls.frames = None;
+        }
+        let told = &mut self.calls.told;
+        let ringing =
+            view.phase == Phase::Ringing && !std::mem::replace(&mut told.ringing, view.phase == Phase::Ringing);
+        let incoming =
+            view.phase == Phase::Incoming && !std::mem::replace(&mut told.incoming, view.phase == Phase::Incoming);
+        let camera_went = std::mem::replace(&mut told.remote_camera, view.remote.camera) && !view.remote.camera;
+        let call = self.call_of(&view);
+        if ringing {
+            self.event(Happened::Ringing);
+        }
+        if incoming {
+            let (peer, name) = (call.peer.clone(), call.name.clone());
+            self.event(Happened::Incoming { peer, name, video: view.video_wanted });
+        }
+        if camera_went {
+            self.av.remote_camera_off();
+        }
+        self.calls.last = Some(call);
+        self.reconcile_devices();
+    }
+
+    fn handle_ended(&mut self, ended: &Ended) {
+        let reason = texts::end_reason(ended.reason);
+        let name = self.calls.last.as_ref().map_or_else(|| self.name_of(&ended.peer), |call| call.name.clone());
+        let media = ended.media_since.map(|since| ended.at.saturating_duration_since(since));
+        let duration_ms = media.unwrap_or_default().as_millis() as u64;
+        let sentence = self.words.say(texts::ended(reason, name.clone()));
+        let direction = texts::direction(ended.direction);
+        let at_ms = self.clock.unix_ms(ended.started);
+        self.remember_call(ended.call, &ended.peer, name.clone(), direction, reason, at_ms, duration_ms);
+        let last = self.calls.last.take();
+        let (local, remote) = last.map_or_else(Default::default, |call| (Some(call.local), Some(call.remote)));
+        let off = crate::api::MediaOn { microphone: false, camera: false };
+        self.calls.ended = Some(Call {
+            call_id: ended.call.to_string(),
+            peer: ended.peer.to_string(),
+            name,
+            direction,
+            phase: CallPhase::Ended { reason, sentence: sentence.clone(), duration_ms },
+            local: local.unwrap_or(off),
+            remote: remote.unwrap_or(off),
+            video_wanted: ended.video_wanted,
+            quality: self.calls.quality.take(),
+        });
+        self.calls.told = Milestones::default();
+        self.devices.camera_on = true;
+        self.devices.microphone_on = true;
+        self.av.mute(false);
+        self.reconcile_devices();
+        self.event_at(Happened::Ended { call_id: ended.call.to_string(), reason, sentence: sentence.text }, ended.at);
+        self.changed = true;
+    }
+
+    fn handle_missed(&mut self, missed: &MissedCall) {
+        let name = self.name_of(&missed.peer);
+        let at_ms = self.clock.now_ms().saturating_sub(missed.age.as_millis() as u64);
+        self.remember_call(missed.call, &missed.peer, name.clone(), Direction::Incoming, EndReason::Missed, at_ms, 0);
+        self.event(Happened::Missed { peer: missed.peer.to_string(), name });
+        self.changed = true;
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one row of the history, named once")]
+    fn remember_call(
+        &mut self,
+        call: CallId,
+        peer: &AhoyId,
+        name: String,
+        direction: Direction,
+        reason: EndReason,
+        at_ms: u64,
+        duration_ms: u64,
+    ) {
+        let entry = HistoryEntry {
+            call_id: call.to_string(),
+            peer: peer.to_string(),
+            name,
+            direction,
+            reason,
+            at_ms,
+            duration_ms,
+        };
+        self.store.apply(Change::PutCall(StoredCall { entry, seen: reason != EndReason::Missed }));
+    }
+
+    fn handle_stats(&mut self, report: StatsReport) {
+        let State::InCall(view) = self.session.state() else { return };
+        let counts = self.av.counts();
+        let before = self.calls.report.replace(report.clone()).unwrap_or_default();
+        let second = second(&before, &report, view.remote.camera && counts.video_in.frames_rendered > 0);
+        self.av.set_loss(second.loss_out_percent.clamp(0.0, 100.0) as u8);
+        let name = self.call_name(&view);
+        let (bars, phrase) = self.calls.judge.handle_second(&second, &name);
+        let frames = counts.video_in.frames_rendered;
+        let before_frames = self.calls.frames.replace(frames).unwrap_or(frames);
+        let shown = &counts.video_in;
+        self.calls.quality = Some(Quality {
+            bars,
+            sentence: self.words.say(phrase),
+            round_trip_ms: second.round_trip_ms,
+            loss_in_percent: second.loss_in_percent,
+            loss_out_percent: second.loss_out_percent,
+            jitter_ms: second.jitter_ms,
+            rate_in_kbps: second.rate_in_kbps,
+            rate_out_kbps: rate_kbps(before.transport.bytes_sent, report.transport.bytes_sent, &before, &report),
+            frames_in: frames.saturating_sub(before_frames) as f64,
+            size_in: (shown.frame_width > 0).then_some((shown.frame_width, shown.frame_height)),
+        });
+        self.event(Happened::Stats(Box::new(CallStats {
+            connection: report,
+            audio_playout: counts.audio_in,
+            video_playout: counts.video_in,
+            video_encoder: counts.video_out,
+            audio_encoder: counts.audio_out,
+            process: ProcessUsage::now(),
+        })));
+        self.changed = true;
+    }
+}
+
+/// The difference between two reports, as the judge wants it.
+fn second(before: &StatsReport, now: &StatsReport, picture_expected: bool) -> Second {
+    let packets = |report: &StatsReport| report.inbound_audio.packets_received + report.inbound_video.packets_received;
+    let lost = |report: &StatsReport| report.inbound_audio.packets_lost + report.inbound_video.packets_lost;
+    let packets_in = packets(now).saturating_sub(packets(before));
+    let lost_in = (lost(now) - lost(before)).max(0) as f64;
+    let expected = packets_in as f64 + lost_in;
+    let out = [&now.remote_inbound_audio, &now.remote_inbound_video];
+    let round_trip = now.candidate_pair.current_round_trip_time;
+    let reported = out.iter().map(|report| report.round_trip_time).find(|seconds| *seconds > 0.0);
+    Second {
+        packets_in,
+        loss_in_percent: if expected > 0.0 { 100.0 * lost_in / expected } else { 0.0 },
+        loss_out_percent: out.iter().map(|report| report.fraction_lost * 100.0).fold(0.0, f64::max),
+        round_trip_ms: reported.or((round_trip > 0.0).then_some(round_trip)).map(|seconds| seconds * 1e3),
+        jitter_ms: now.inbound_audio.jitter * 1e3,
+        rate_in_kbps: rate_kbps(before.transport.bytes_received, now.transport.bytes_received, before, now),
+        picture_expected,
+    }
+}
+
+fn rate_kbps(before: u64, now: u64, earlier: &StatsReport, later: &StatsReport) -> f64 {
+    let seconds = later.timestamp - earlier.timestamp;
+    if seconds > 0.0 { now.saturating_sub(before) as f64 * 8.0 / 1e3 / seconds } else { 0.0 }
+}

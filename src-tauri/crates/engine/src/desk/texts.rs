@@ -1,0 +1,125 @@
+//! Facts of other crates in the API's terms and in sentences.
+
+use ahoy_devices::{DeviceError, Kind, Selection};
+use ahoy_protocol::AhoyId;
+
+use crate::api::{DeviceChoice, DeviceKind, Direction, EndReason};
+use crate::words::Phrase;
+
+pub(super) fn end_reason(reason: ahoy_session::EndReason) -> EndReason {
+    match reason {
+        ahoy_session::EndReason::HungUp => EndReason::HungUp,
+        ahoy_session::EndReason::RemoteHungUp => EndReason::RemoteHungUp,
+        ahoy_session::EndReason::Cancelled => EndReason::Cancelled,
+        ahoy_session::EndReason::Missed => EndReason::Missed,
+        ahoy_session::EndReason::NoAnswer => EndReason::NoAnswer,
+        ahoy_session::EndReason::Declined => EndReason::Declined,
+        ahoy_session::EndReason::DeclinedHere => EndReason::DeclinedHere,
+        ahoy_session::EndReason::Busy => EndReason::Busy,
+        ahoy_session::EndReason::Unreachable => EndReason::Unreachable,
+        ahoy_session::EndReason::NotSignedIn => EndReason::NotSignedIn,
+        ahoy_session::EndReason::NoConnection => EndReason::NoConnection,
+        ahoy_session::EndReason::ConnectionLost => EndReason::ConnectionLost,
+        ahoy_session::EndReason::Incompatible => EndReason::Incompatible,
+        ahoy_session::EndReason::Failed => EndReason::Failed,
+    }
+}
+
+pub(super) fn ended(reason: EndReason, name: String) -> Phrase {
+    match reason {
+        EndReason::HungUp => Phrase::EndedHungUp {},
+        EndReason::RemoteHungUp => Phrase::EndedRemoteHungUp { name },
+        EndReason::Cancelled => Phrase::EndedCancelled {},
+        EndReason::Missed => Phrase::EndedMissed { name },
+        EndReason::NoAnswer => Phrase::EndedNoAnswer { name },
+        EndReason::Declined => Phrase::EndedDeclined { name },
+        EndReason::DeclinedHere => Phrase::EndedDeclinedHere {},
+        EndReason::Busy => Phrase::EndedBusy { name },
+        EndReason::Unreachable => Phrase::EndedUnreachable { name },
+        EndReason::NotSignedIn => Phrase::EndedNotSignedIn {},
+        EndReason::NoConnection => Phrase::EndedNoConnection { name },
+        EndReason::ConnectionLost => Phrase::EndedConnectionLost { name },
+        EndReason::Incompatible => Phrase::EndedIncompatible { name },
+        EndReason::Failed => Phrase::EndedFailed {},
+    }
+}
+
+pub(super) fn direction(direction: ahoy_session::Direction) -> Direction {
+    match direction {
+        ahoy_session::Direction::Outgoing => Direction::Outgoing,
+        ahoy_session::Direction::Incoming => Direction::Incoming,
+    }
+}
+
+pub(super) fn kind(kind: DeviceKind) -> Kind {
+    match kind {
+        DeviceKind::Camera => Kind::Camera,
+        DeviceKind::Microphone => Kind::Microphone,
+        DeviceKind::Speaker => Kind::Speaker,
+    }
+}
+
+pub(super) fn selection(choice: &DeviceChoice) -> Option<Selection> {
+    match choice {
+        DeviceChoice::SystemDefault => Some(Selection::SystemDefault),
+        DeviceChoice::Device { id } => Some(Selection::Device(id.as_str().into())),
+        DeviceChoice::Nothing => None,
+    }
+}
+
+/// How somebody is called who has given no name: the beginning of their ID.
+pub(super) fn short_name(id: &AhoyId) -> String {
+    id.to_string().chars().take(9).collect()
+}
+
+pub(super) fn device_problem(kind: Kind, error: &DeviceError) -> Phrase {
+    match kind {
+        Kind::Camera => camera_problem(error),
+        Kind::Microphone => microphone_problem(error),
+        Kind::Speaker => speaker_problem(error),
+    }
+}
+
+/// A file's path and what is wrong with it.
+fn file(path: &str, detail: &str) -> String {
+    format!("{path}: {detail}.")
+}
+
+fn camera_problem(error: &DeviceError) -> Phrase {
+    match error {
+        DeviceError::NotFound { id: None, .. } | DeviceError::NoSystem { .. } => Phrase::CameraNone {},
+        DeviceError::NotFound { id: Some(_), .. } => Phrase::CameraMissing {},
+        DeviceError::Busy { .. } => Phrase::CameraBusy {},
+        DeviceError::Denied { .. } => Phrase::CameraDenied {},
+        DeviceError::Unsupported { .. } => Phrase::CameraFormat {},
+        DeviceError::Lost { .. } => Phrase::CameraLost {},
+        DeviceError::Hung { .. } => Phrase::CameraFailed { why: "it does not answer".to_owned() },
+        DeviceError::File { path, detail, .. } => Phrase::CameraFile { why: file(path, detail) },
+    }
+}
+
+fn microphone_problem(error: &DeviceError) -> Phrase {
+    match error {
+        DeviceError::NotFound { id: None, .. } | DeviceError::NoSystem { .. } => Phrase::MicrophoneNone {},
+        DeviceError::NotFound { id: Some(_), .. } => Phrase::MicrophoneMissing {},
+        DeviceError::Busy { .. } => Phrase::MicrophoneBusy {},
+        DeviceError::Denied { .. } => Phrase::MicrophoneDenied {},
+        DeviceError::Unsupported { .. } => Phrase::MicrophoneFormat {},
+        DeviceError::Lost { .. } => Phrase::MicrophoneLost {},
+        DeviceError::Hung { .. } => Phrase::MicrophoneFailed { why: "it does not answer".to_owned() },
+        DeviceError::File { path, detail, .. } => Phrase::MicrophoneFile { why: file(path, detail) },
+    }
+}
+
+fn speaker_problem(error: &DeviceError) -> Phrase {
+    match error {
+        DeviceError::NotFound { id: None, .. } | DeviceError::NoSystem { .. } => Phrase::SpeakerNone {},
+        DeviceError::NotFound { id: Some(_), .. } => Phrase::SpeakerMissing {},
+        DeviceError::Busy { .. } => Phrase::SpeakerBusy {},
+        DeviceError::Denied { .. } => Phrase::SpeakerDenied {},
+        DeviceError::Unsupported { .. } => Phrase::SpeakerFormat {},
+        DeviceError::Lost { .. } => Phrase::SpeakerLost {},
+        DeviceError::Hung { .. } => Phrase::SpeakerFailed { why: "it does not answer".to_owned() },
+        DeviceError::File { path, detail, .. } => Phrase::SpeakerFile { why: file(path, detail) },
+    }
+}

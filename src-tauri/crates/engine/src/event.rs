@@ -1,0 +1,182 @@
+//! Rare things that happen: for tones, notifications, logs and measurements. What there is to show is in the snapshot.
+
+use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
+use ahoy_peer::StatsReport;
+use serde::Serialize;
+
+use crate::api::EndReason;
+
+/// Something happened.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When, Unix ms.
+    pub t_ms: f64,
+    /// What.
+    pub what: Happened,
+}
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Happened {
+    /// Signed in at a rendezvous.
+    SignedIn {
+        /// Its address.
+        server: String,
+    },
+    /// This side calls: the click.
+    Calling,
+    /// It rings at the other side.
+    Ringing,
+    /// It rings here.
+    Incoming {
+        /// The caller's Ahoy ID.
+        peer: String,
+        /// As shown.
+        name: String,
+        /// They mean to send a picture.
+        video: bool,
+    },
+    /// The call was accepted, here or there.
+    Accepted,
+    /// ICE found a way.
+    IceConnected,
+    /// DTLS is up.
+    DtlsConnected,
+    /// The first sound of the other side was decoded.
+    FirstAudio,
+    /// The first picture of the other side was decoded.
+    FirstVideo {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+    },
+    /// One second of the call, in figures.
+    Stats(Box<CallStats>),
+    /// The call is over.
+    Ended {
+        /// 32 hex digits.
+        call_id: String,
+        /// How.
+        reason: EndReason,
+        /// The same as a sentence.
+        sentence: String,
+    },
+    /// A contact called and it did not ring here.
+    Missed {
+        /// The caller's Ahoy ID.
+        peer: String,
+        /// As shown.
+        name: String,
+    },
+    /// A stranger waits to be let in.
+    Request {
+        /// Their Ahoy ID.
+        peer: String,
+        /// As they call themselves.
+        name: String,
+    },
+    /// Which tone sounds from now on; `None`: silence.
+    Ring(Option<Tone>),
+    /// The devices in use do not do what was asked; the sentence is also in the snapshot.
+    DeviceProblem {
+        /// What and what to do.
+        sentence: String,
+    },
+}
+
+/// A tone for a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// Somebody calls: loud.
+    Incoming,
+    /// It rings at the other side.
+    Outgoing,
+}
+
+/// One second of a call under W3C webrtc-stats names, both directions and both codecs. Counters run since the call began.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallStats {
+    /// What the connection counted.
+    #[serde(flatten)]
+    pub connection: StatsReport,
+    /// What the listener heard.
+    pub audio_playout: AudioReceiveCounts,
+    /// What the viewer saw.
+    pub video_playout: VideoReceiveCounts,
+    /// What our encoder did.
+    pub video_encoder: VideoEncodeCounts,
+    /// What our sound encoder did.
+    pub audio_encoder: AudioEncodeCounts,
+    /// What it cost.
+    pub process: ProcessUsage,
+}
+
+/// Our video encoder's share of `RTCOutboundRtpStreamStats`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoEncodeCounts {
+    /// Pictures encoded.
+    pub frames_encoded: u64,
+    /// Key frames among them.
+    pub key_frames_encoded: u64,
+    /// Pictures that the camera gave and nobody encoded, because a newer one was there.
+    pub frames_skipped: u64,
+    /// Sum of the quantisers.
+    pub qp_sum: u64,
+    /// Sum of the time spent encoding, seconds.
+    pub total_encode_time: f64,
+    /// Last picture's width.
+    pub frame_width: u32,
+    /// Last picture's height.
+    pub frame_height: u32,
+}
+
+/// Our sound encoder's and devices' figures.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AudioEncodeCounts {
+    /// Packets encoded.
+    pub packets_encoded: u64,
+    /// Samples of the microphone lost because the audio thread was late.
+    pub microphone_overruns: u64,
+    /// Times the speaker found too little to play.
+    pub speaker_underruns: u64,
+}
+
+/// What the whole program costs; zero where the system does not say.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProcessUsage {
+    /// Processor time since it started, seconds.
+    pub cpu_seconds: f64,
+    /// Resident memory, bytes.
+    pub resident_bytes: u64,
+}
+
+impl ProcessUsage {
+    /// Reads the figures of this process.
+    pub fn now() -> Self {
+        usage().unwrap_or_default()
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn usage() -> Option<ProcessUsage> {
+    let resident: u64 = std::fs::read_to_string("/proc/self/statm").ok()?.split(' ').nth(1)?.parse().ok()?;
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: writes one timespec and reads nothing else.
+    let (answer, page) = unsafe {
+        (libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut time), libc::sysconf(libc::_SC_PAGESIZE))
+    };
+    (answer == 0).then(|| ProcessUsage {
+        cpu_seconds: time.tv_sec as f64 + time.tv_nsec as f64 / 1e9,
+        resident_bytes: resident * u64::try_from(page).unwrap_or(4096),
+    })
+}
+
+#[cfg(not(target_os = "linux"))]
+fn usage() -> Option<ProcessUsage> {
+    None
+}
