@@ -1,0 +1,256 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use ahoy_engine::PictureWish;
+use ahoy_engine::api::DeviceChoice;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A whole Ahoy endpoint without a window.
+#[derive(Debug, Parser)]
+#[command(name = "ahoy-cli", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    pub command: Command,
+    #[command(flatten)]
+    pub common: Common,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Print who this profile is, as {"id","card"}; with --name, first say what people call it.
+    Id {
+        /// What people call this profile.
+        #[arg(long)]
+        name: Option<String>,
+    },
+    /// Contacts of this profile.
+    Contact {
+        #[command(subcommand)]
+        command: ContactCommand,
+    },
+    /// Wait for calls.
+    Listen {
+        /// Who is answered: everybody, contacts only, or nobody (it only rings).
+        #[arg(long, value_enum, default_value_t = Accept::Contacts)]
+        accept: Accept,
+        /// Let it ring so many seconds before it is answered, as a person would.
+        #[arg(long, value_name = "SECONDS", default_value = "0")]
+        ring_for: Seconds,
+    },
+    /// Call somebody: a contact's name, an Ahoy ID, or a contact card's link.
+    Call {
+        /// Whom.
+        who: String,
+    },
+    /// List cameras, microphones and speakers.
+    Devices,
+}
+
+/// What to do with contacts.
+#[derive(Debug, Subcommand)]
+pub enum ContactCommand {
+    /// Add somebody by their contact card's link, and tell them.
+    Add {
+        /// The link.
+        card: String,
+    },
+    /// List contacts.
+    List,
+}
+
+/// Who is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Accept {
+    /// Contacts and strangers.
+    All,
+    /// Contacts; a stranger's call waits as a request.
+    Contacts,
+    /// Nobody: it only rings.
+    None,
+}
+
+/// Taken before and after the subcommand alike.
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Folder of the profile; your own when left out.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub profile: Option<PathBuf>,
+    /// Rendezvous, ws://... or wss://...; for `id` it is remembered.
+    #[arg(long, global = true, value_name = "URL")]
+    pub server: Option<String>,
+    /// End after so many seconds (for `call`, after the answer).
+    #[arg(long = "for", global = true, value_name = "SECONDS")]
+    pub seconds: Option<Seconds>,
+    /// pattern | none | FILE.y4m | device[:ID]
+    #[arg(long, global = true)]
+    pub camera: Option<Camera>,
+    /// tone[:HZ] | none | FILE.wav | device[:ID]
+    #[arg(long, global = true)]
+    pub mic: Option<Microphone>,
+    /// none | FILE.wav | device[:ID]
+    #[arg(long, global = true)]
+    pub speaker: Option<Speaker>,
+    /// The picture's size, as 1280x720.
+    #[arg(long, global = true, default_value = "1280x720")]
+    pub size: Size,
+    /// Pictures a second.
+    #[arg(long, global = true, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=120))]
+    pub fps: u32,
+    /// A line of JSON for each event.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// With --json: also a line for each picture captured and shown.
+    #[arg(long, global = true)]
+    pub frames: bool,
+    /// Write each picture shown to this Y4M file or named pipe.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub video_out: Option<PathBuf>,
+    /// Write the sound heard to this WAV file or named pipe.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub audio_out: Option<PathBuf>,
+}
+
+impl Common {
+    /// What the camera is asked for.
+    pub fn picture(&self) -> PictureWish {
+        PictureWish { width: self.size.width, height: self.size.height, fps: self.fps }
+    }
+}
+
+/// A length of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seconds(pub Duration);
+
+impl FromStr for Seconds {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        // Beyond some years the clock's own arithmetic would overflow.
+        let seconds = text.parse().ok().filter(|seconds| (0.0..=1e8).contains(seconds));
+        seconds
+            .map(|seconds| Self(Duration::from_secs_f64(seconds)))
+            .ok_or_else(|| "write a number of seconds, as 60 or 0.5".to_owned())
+    }
+}
+
+/// `WIDTHxHEIGHT`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Size {
+    width: u32,
+    height: u32,
+}
+
+impl FromStr for Size {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let sides = text.split_once('x').and_then(|(width, height)| Some((width.parse().ok()?, height.parse().ok()?)));
+        let Some((width, height)) = sides else {
+            return Err("write the size as 1280x720".to_owned());
+        };
+        if (16..=3840).contains(&width) && (16..=2160).contains(&height) {
+            Ok(Self { width, height })
+        } else {
+            Err("the size must be between 16x16 and 3840x2160".to_owned())
+        }
+    }
+}
+
+/// `--camera`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Camera(pub DeviceChoice);
+/// `--mic`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Microphone(pub DeviceChoice);
+/// `--speaker`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Speaker(pub DeviceChoice);
+
+impl FromStr for Camera {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        choice(text, &["pattern"], "pattern, none, a .y4m file, device, or device:ID").map(Self)
+    }
+}
+
+impl FromStr for Microphone {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usual = "tone, tone:HZ, none, a .wav file, device, or device:ID";
+        if let Some(hertz) = text.strip_prefix("tone:") {
+            return match hertz.parse::<f64>() {
+                Ok(pitch) if (20.0..=20_000.0).contains(&pitch) => Ok(Self(device(text))),
+                _ => Err(format!("a tone has 20 to 20000 Hz; write {usual}")),
+            };
+        }
+        choice(text, &["tone"], usual).map(Self)
+    }
+}
+
+impl FromStr for Speaker {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        choice(text, &[], "none, a .wav file, device, or device:ID").map(Self)
+    }
+}
+
+fn choice(text: &str, synthetic: &[&str], usual: &str) -> Result<DeviceChoice, String> {
+    match text {
+        "" => Err(format!("write {usual}")),
+        "none" => Ok(DeviceChoice::Nothing),
+        "device" => Ok(DeviceChoice::SystemDefault),
+        known if synthetic.contains(&known) => Ok(device(known)),
+        other => Ok(match other.strip_prefix("device:") {
+            Some(id) => device(id),
+            // A file that is not there is told of when it is opened, with its path.
+            None => device(&format!("file:{other}")),
+        }),
+    }
+}
+
+fn device(id: &str) -> DeviceChoice {
+    DeviceChoice::Device { id: id.to_owned() }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn flags_stand_before_or_after_the_subcommand() {
+        for line in [
+            ["ahoy-cli", "--profile", "/p", "--json", "--for", "5", "call", "Ben"],
+            ["ahoy-cli", "call", "Ben", "--profile", "/p", "--json", "--for", "5"],
+        ] {
+            let cli = Cli::try_parse_from(line).unwrap();
+            assert_eq!((cli.common.json, cli.common.seconds), (true, Some(Seconds(Duration::from_secs(5)))));
+            assert!(matches!(cli.command, Command::Call { who } if who == "Ben"));
+        }
+    }
+
+    #[test]
+    fn devices_are_chosen_by_short_words() {
+        assert_eq!("pattern".parse(), Ok(Camera(device("pattern"))));
+        assert_eq!("none".parse(), Ok(Camera(DeviceChoice::Nothing)));
+        assert_eq!("device".parse(), Ok(Microphone(DeviceChoice::SystemDefault)));
+        assert_eq!("device:v4l2:1".parse(), Ok(Camera(device("v4l2:1"))));
+        assert_eq!("tone:880".parse(), Ok(Microphone(device("tone:880"))));
+        assert_eq!("a/b.wav".parse(), Ok(Speaker(device("file:a/b.wav"))));
+        assert!("tone:x".parse::<Microphone>().is_err());
+        assert!("12".parse::<Size>().is_err());
+    }
+}

@@ -1,0 +1,281 @@
+//! What is printed: JSON lines or sentences, and the files of what was decoded.
+
+use std::fs::OpenOptions;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use ahoy_engine::media::wav::{WavError, WavStream, WavWriter};
+use ahoy_engine::media::y4m::Y4mWriter;
+use ahoy_engine::media::{Block, FrameRate, VideoFrame, pattern};
+use ahoy_engine::{Clock, Taps};
+use serde_json::{Value, json};
+
+/// media threads -> writer thread; 1 s of pictures and more of sound; full: the new one is left out, its line too.
+const QUEUE: usize = 128;
+/// Pictures that may wait for a slow reader of `--video-out`; more would be tens of megabytes.
+const PICTURES: usize = 30;
+
+/// For a slow reader at the end.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Prints lines. Cheap to clone; usable from any thread.
+#[derive(Clone)]
+pub struct Printer {
+    json: bool,
+    failed: Arc<Mutex<bool>>,
+}
+
+impl Printer {
+    pub fn new(json: bool) -> Self {
+        Self { json, failed: Arc::default() }
+    }
+
+    /// One event: a JSON line with `t_ms` and `event` first, or a sentence.
+    pub fn event(&self, t_ms: f64, event: &str, more: Value, sentence: &str) {
+        if self.json {
+            // By hand, so that time and name stand first for whoever reads along.
+            let more = more.to_string();
+            let more =
+                more.strip_prefix('{').filter(|rest| *rest != "}").map_or("}".to_owned(), |rest| format!(",{rest}"));
+            self.line(&format!("{{\"t_ms\":{},\"event\":{}{more}", t_ms.round() as u64, Value::from(event)));
+        } else if !sentence.is_empty() {
+            self.line(sentence);
+        }
+    }
+
+    /// Whether lines are JSON.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// A finished line.
+    pub fn line(&self, line: &str) {
+        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = std::io::stdout().lock();
+        // Whoever read our lines is gone: the call need not end for it.
+        *failed |= writeln!(out, "{line}").and_then(|()| out.flush()).is_err();
+    }
+}
+
+enum Item {
+    Captured { number: u64, at: Instant },
+    Shown { frame: VideoFrame, at: Instant },
+    Heard(Box<Block>),
+    End,
+}
+
+/// Writes lines of pictures and the files, away from the media threads.
+pub struct Recorder {
+    items: SyncSender<Item>,
+    waiting: Arc<std::sync::atomic::AtomicUsize>,
+    thread: JoinHandle<()>,
+    frames: bool,
+    video: bool,
+    audio: bool,
+}
+
+impl Recorder {
+    /// A recorder for what the command line asks for; `None` when that is nothing.
+    pub fn start(
+        printer: Printer,
+        frames: bool,
+        video_out: Option<PathBuf>,
+        audio_out: Option<PathBuf>,
+        fps: u32,
+    ) -> anyhow::Result<Option<Self>> {
+        if !frames && video_out.is_none() && audio_out.is_none() {
+            return Ok(None);
+        }
+        let (items, received) = sync_channel(QUEUE);
+        let waiting = Arc::<std::sync::atomic::AtomicUsize>::default();
+        let (video, audio) = (video_out.is_some(), audio_out.is_some());
+        let writing = Writing {
+            printer,
+            clock: Clock::start(),
+            frames,
+            fps,
+            waiting: Arc::clone(&waiting),
+            video: video_out.map_or(Out::None, Out::Wanted),
+            audio: audio_out.map_or(Out::None, Out::Wanted),
+        };
+        let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writing.run(&received))?;
+        Ok(Some(Self { items, waiting, thread, frames, video, audio }))
+    }
+
+    /// The callbacks for the engine.
+    pub fn taps(&self) -> Taps {
+        use std::sync::atomic::Ordering;
+        let mut taps = Taps::default();
+        if self.frames {
+            let items = self.items.clone();
+            taps.captured = Some(Arc::new(move |frame: &VideoFrame| {
+                drop(items.try_send(Item::Captured { number: frame.number, at: frame.captured }));
+            }));
+        }
+        if self.frames || self.video {
+            let (items, waiting) = (self.items.clone(), Arc::clone(&self.waiting));
+            taps.shown = Some(Arc::new(move |frame: &VideoFrame, at: Instant| {
+                if waiting.fetch_add(1, Ordering::AcqRel) < PICTURES
+                    && items.try_send(Item::Shown { frame: frame.clone(), at }).is_ok()
+                {
+                    return;
+                }
+                waiting.fetch_sub(1, Ordering::AcqRel);
+            }));
+        }
+        if self.audio {
+            let items = self.items.clone();
+            taps.heard = Some(Arc::new(move |block: &Block| drop(items.try_send(Item::Heard(Box::new(*block))))));
+        }
+        taps
+    }
+
+    /// Writes what waits and closes the files. A named pipe that nobody reads is given up after [`PATIENCE`].
+    pub fn close(self) {
+        let until = Instant::now() + PATIENCE;
+        let mut end = Some(Item::End);
+        while !self.thread.is_finished() && Instant::now() < until {
+            if let Some(item) = end.take()
+                && let Err(TrySendError::Full(item)) = self.items.try_send(item)
+            {
+                end = Some(item);
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        if self.thread.is_finished() {
+            let _ = self.thread.join();
+        }
+    }
+}
+
+/// A file that is opened when the first of its content is there: opening a named pipe waits for its reader, and a Y4M
+/// file begins with the picture's size.
+enum Out<T> {
+    None,
+    Wanted(PathBuf),
+    Open(T),
+}
+
+/// A WAV file whose length is put right at the end, or a stream where the file cannot be gone back in.
+enum Sound {
+    File(WavWriter<BufWriter<std::fs::File>>),
+    Pipe(WavStream<BufWriter<std::fs::File>>),
+}
+
+impl Sound {
+    fn new(file: BufWriter<std::fs::File>) -> anyhow::Result<Self> {
+        let seekable = file.get_ref().metadata().is_ok_and(|about| about.is_file());
+        Ok(if seekable { Self::File(WavWriter::new(file)?) } else { Self::Pipe(WavStream::new(file)?) })
+    }
+
+    fn write(&mut self, block: &Block) -> Result<(), WavError> {
+        match self {
+            Self::File(writer) => writer.write(block),
+            // Whoever reads a pipe wants it when it comes.
+            Self::Pipe(stream) => stream.write(block).and_then(|()| stream.flush()),
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), WavError> {
+        match self {
+            Self::File(writer) => writer.flush(),
+            Self::Pipe(stream) => stream.flush(),
+        }
+    }
+}
+
+struct Writing {
+    printer: Printer,
+    clock: Clock,
+    frames: bool,
+    fps: u32,
+    waiting: Arc<std::sync::atomic::AtomicUsize>,
+    video: Out<Y4mWriter<BufWriter<std::fs::File>>>,
+    audio: Out<Sound>,
+}
+
+impl Writing {
+    fn run(mut self, items: &Receiver<Item>) {
+        while let Ok(item) = items.recv() {
+            match item {
+                Item::Captured { number, at } => {
+                    let captured_ms = self.millis(at);
+                    let more = json!({ "number": number, "captured_ms": captured_ms });
+                    self.printer.event(captured_ms, "captured", more, "");
+                }
+                Item::Shown { frame, at } => {
+                    self.waiting.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
+                    self.shown(&frame, at);
+                }
+                Item::Heard(block) => self.heard(&block),
+                Item::End => break,
+            }
+        }
+        if let Out::Open(video) = &mut self.video {
+            let _ = video.flush();
+        }
+        if let Out::Open(audio) = &mut self.audio {
+            let _ = audio.flush();
+        }
+    }
+
+    /// A tenth of a millisecond is what the clocks are good for.
+    fn millis(&self, at: Instant) -> f64 {
+        (self.clock.unix_ms_f64(at) * 10.0).round() / 10.0
+    }
+
+    fn shown(&mut self, frame: &VideoFrame, at: Instant) {
+        let picture = &frame.picture;
+        if let Out::Wanted(path) = &self.video {
+            let rate = FrameRate::fps(self.fps);
+            let opened = open(path).and_then(|file| Ok(Y4mWriter::new(file, picture.width, picture.height, rate)?));
+            self.video = opened.map_or_else(|error| self.give_up(&error), Out::Open);
+        }
+        if let Out::Open(video) = &mut self.video {
+            // One picture for each line: a file has one size, so a picture of another has neither.
+            if video.size() != (picture.width, picture.height) {
+                return;
+            }
+            if let Err(error) = video.write(picture).and_then(|()| video.flush()) {
+                self.video = self.give_up(&error.into());
+            }
+        }
+        if self.frames {
+            let shown_ms = self.millis(at);
+            let mut more = json!({ "shown_ms": shown_ms, "width": picture.width, "height": picture.height });
+            if let Some(reading) = pattern::read(picture) {
+                more["number"] = json!(reading.number);
+            }
+            self.printer.event(shown_ms, "shown", more, "");
+        }
+    }
+
+    fn heard(&mut self, block: &Block) {
+        if let Out::Wanted(path) = &self.audio {
+            let opened = open(path).and_then(Sound::new);
+            self.audio = opened.map_or_else(|error| self.give_up(&error), Out::Open);
+        }
+        if let Out::Open(audio) = &mut self.audio
+            && let Err(error) = audio.write(block)
+        {
+            self.audio = self.give_up(&error.into());
+        }
+    }
+
+    /// The call goes on without the file.
+    #[expect(clippy::print_stderr, reason = "a person runs this program")]
+    fn give_up<T>(&self, error: &anyhow::Error) -> Out<T> {
+        eprintln!("{error:#}");
+        Out::None
+    }
+}
+
+fn open(path: &Path) -> anyhow::Result<BufWriter<std::fs::File>> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).open(path);
+    file.map(|file| BufWriter::with_capacity(1 << 20, file))
+        .map_err(|error| anyhow::anyhow!("{} cannot be written: {error}. Give another file.", path.display()))
+}
