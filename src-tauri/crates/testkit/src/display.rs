@@ -1,0 +1,79 @@
+//! A display without a screen: Xvfb with a small window manager, and pictures of it.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::Context as _;
+
+/// A child process, killed and waited for when dropped.
+#[derive(Debug)]
+pub struct Guarded(pub Child);
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A running virtual display.
+#[derive(Debug)]
+pub struct VirtualDisplay {
+    name: String,
+    _manager: Option<Guarded>,
+    _server: Guarded,
+}
+
+impl VirtualDisplay {
+    /// Starts one of this size on a free display number.
+    ///
+    /// # Errors
+    /// When Xvfb is not there or does not get ready.
+    pub fn start(width: u32, height: u32) -> anyhow::Result<Self> {
+        // `-displayfd` lets Xvfb choose a free number and tell it.
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-nolisten", "tcp"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .context("Xvfb could not be started; `cargo xtask setup` installs it")?;
+        let output = server.stdout.take().context("Xvfb's output was asked for as a pipe")?;
+        let server = Guarded(server);
+        let mut number = String::new();
+        BufReader::new(output).read_line(&mut number)?;
+        anyhow::ensure!(!number.trim().is_empty(), "Xvfb ended before it was ready");
+        let name = format!(":{}", number.trim());
+        let manager = Command::new("openbox").env("DISPLAY", &name).stderr(Stdio::null()).spawn().ok().map(Guarded);
+        Ok(Self { name, _manager: manager, _server: server })
+    }
+
+    /// The value of `DISPLAY`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Moves the windows called `title` beside each other, `step` pixels apart.
+    pub fn arrange(&self, title: &str, step: u32) {
+        let found = Command::new("xdotool")
+            .args(["search", "--onlyvisible", "--name", title])
+            .env("DISPLAY", &self.name)
+            .output()
+            .map(|output| String::from_utf8_lossy(&output.stdout).into_owned())
+            .unwrap_or_default();
+        for (place, id) in found.split_whitespace().enumerate() {
+            let x = (place as u32 * step).to_string();
+            let _ = Command::new("xdotool").args(["windowmove", id, &x, "0"]).env("DISPLAY", &self.name).status();
+        }
+    }
+
+    /// Writes a PNG of all that the display shows.
+    ///
+    /// # Errors
+    /// When ImageMagick is not there or the file cannot be written.
+    pub fn screenshot(&self, file: &Path) -> anyhow::Result<()> {
+        let status = Command::new("import").args(["-window", "root"]).arg(file).env("DISPLAY", &self.name).status()?;
+        anyhow::ensure!(status.success(), "the screenshot {} could not be written", file.display());
+        Ok(())
+    }
+}
