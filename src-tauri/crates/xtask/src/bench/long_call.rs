@@ -1,0 +1,148 @@
+//! One call at 720p30 both ways: what arrives, how late, and what it costs; and what waiting costs.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use ahoy_testkit::endpoint::{Rendezvous, ada_and_ben};
+use ahoy_testkit::process::{JsonProcess, Usage};
+use anyhow::Context as _;
+use serde_json::Value;
+
+use super::figures::percentile;
+use super::{Figure, Goal};
+
+const LIMIT: Duration = Duration::from_secs(20);
+/// Given to the start of the call before anything is counted.
+const WARM_UP: Duration = Duration::from_secs(5);
+const MEDIA: [&str; 11] =
+    ["--camera", "pattern", "--mic", "tone", "--speaker", "none", "--size", "1280x720", "--fps", "30", "--frames"];
+
+/// Measures for so many seconds.
+///
+/// # Errors
+/// When the call fails.
+pub fn measure(seconds: u64) -> anyhow::Result<Vec<Figure>> {
+    let folder = tempfile::tempdir()?;
+    let server = Rendezvous::start()?;
+    let (ada, ben) = ada_and_ben(folder.path(), &server.url)?;
+    let mut callee = ben.start(&[&["listen", "--accept", "contacts"], &MEDIA[..]].concat());
+    callee.wait_for_event("signed-in", LIMIT)?;
+    let whole = (WARM_UP.as_secs() + seconds + 5).to_string();
+    let mut caller = ada.start(&[&["call", &ben.id, "--for", &whole], &MEDIA[..]].concat());
+    caller.wait_for_event("first-video", LIMIT)?;
+    callee.wait_for_event("first-video", LIMIT)?;
+    std::thread::sleep(WARM_UP);
+    let usage = |process: &JsonProcess| process.usage().context("the program has ended, or /proc cannot be read");
+    let before = [usage(&caller)?, usage(&callee)?];
+    let from_ms = unix_ms();
+    std::thread::sleep(Duration::from_secs(seconds));
+    let to_ms = unix_ms();
+    let after = [usage(&caller)?, usage(&callee)?];
+    caller.wait_for_event("ended", LIMIT)?;
+    let mut figures = Vec::new();
+    let sides = [("caller", caller.lines().to_vec()), ("callee", callee.lines().to_vec())];
+    for (place, (side, lines)) in sides.iter().enumerate() {
+        let (_, sent) = &sides[1 - place];
+        figures.extend(pictures(side, lines, sent, from_ms, to_ms)?);
+        figures.extend(cost(side, &before[place], &after[place], seconds));
+    }
+    Ok(figures)
+}
+
+fn pictures(side: &str, received: &[Value], sent: &[Value], from_ms: f64, to_ms: f64) -> anyhow::Result<Vec<Figure>> {
+    let captured: HashMap<u64, f64> = sent
+        .iter()
+        .filter(|line| line["event"] == "captured")
+        .filter_map(|line| Some((line["number"].as_u64()?, line["captured_ms"].as_f64()?)))
+        .collect();
+    let shown: Vec<(Option<u64>, f64)> = received
+        .iter()
+        .filter(|line| line["event"] == "shown")
+        .filter_map(|line| Some((line["number"].as_u64(), line["shown_ms"].as_f64()?)))
+        .filter(|(_, time)| (from_ms..to_ms).contains(time))
+        .collect();
+    anyhow::ensure!(shown.len() > 1, "{side}: no pictures were shown");
+    let latencies: Vec<f64> =
+        shown.iter().filter_map(|(number, time)| Some(time - captured.get(&(*number)?)?)).collect();
+    let times: Vec<f64> = shown.iter().map(|(_, time)| *time).collect();
+    let (freezes, frozen_ms) = freezes(&times);
+    let seconds = (to_ms - from_ms) / 1000.0;
+    let name = |what: &str| format!("{side}: {what}");
+    Ok(vec![
+        Figure::new("call", name("pictures a second"), shown.len() as f64 / seconds, Goal::AtLeast(29.5)),
+        Figure::new("call", name("freezes (W3C)"), freezes as f64, Goal::Below(1.0)),
+        Figure::new("call", name("frozen, ms"), frozen_ms, Goal::None),
+        Figure::new("call", name("captured to decoded p50, ms"), percentile(&latencies, 0.5), Goal::Below(40.0)),
+        Figure::new("call", name("captured to decoded p95, ms"), percentile(&latencies, 0.95), Goal::Below(70.0)),
+    ])
+}
+
+/// Count and total of gaps over max(3 x average, average + 150 ms), the average over the last 30 gaps
+/// (webrtc-stats, `freezeCount`).
+fn freezes(times: &[f64]) -> (usize, f64) {
+    let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    let mut count = 0;
+    let mut total = 0.0;
+    for (place, gap) in gaps.iter().enumerate() {
+        let last = &gaps[place.saturating_sub(30)..place];
+        let average = last.iter().sum::<f64>() / last.len().max(1) as f64;
+        if !last.is_empty() && *gap > (3.0 * average).max(average + 150.0) {
+            count += 1;
+            total += gap;
+        }
+    }
+    (count, total)
+}
+
+fn cost(side: &str, before: &Usage, after: &Usage, seconds: u64) -> Vec<Figure> {
+    let cpu = (after.cpu - before.cpu).as_secs_f64() * 60.0 / seconds as f64;
+    vec![
+        Figure::new("call", format!("{side}: processor seconds a minute"), cpu, Goal::Below(15.0)),
+        Figure::new("call", format!("{side}: memory (PSS), MB"), after.memory as f64 / 1e6, Goal::Below(80.0)),
+    ]
+}
+
+/// Signed in, nothing happening.
+///
+/// # Errors
+/// When it cannot sign in.
+pub fn idle(seconds: u64) -> anyhow::Result<Vec<Figure>> {
+    let folder = tempfile::tempdir()?;
+    let server = Rendezvous::start()?;
+    let (_, ben) = ada_and_ben(folder.path(), &server.url)?;
+    let mut callee = ben.start(&["listen", "--accept", "contacts"]);
+    callee.wait_for_event("signed-in", LIMIT)?;
+    std::thread::sleep(Duration::from_secs(2));
+    let before = callee.usage().context("the program has ended")?;
+    std::thread::sleep(Duration::from_secs(seconds));
+    let after = callee.usage().context("the program has ended")?;
+    let share = (after.cpu - before.cpu).as_secs_f64() * 100.0 / seconds as f64;
+    Ok(vec![
+        Figure::new("idle", "processor, % of a core", share, Goal::Below(1.0)),
+        Figure::new("idle", "memory (PSS), MB", after.memory as f64 / 1e6, Goal::None),
+    ])
+}
+
+fn unix_ms() -> f64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::freezes;
+
+    #[test]
+    fn a_gap_of_half_a_second_among_thirtieths_is_one_freeze() {
+        let mut times: Vec<f64> = (0..60).map(|number| f64::from(number) * 33.3).collect();
+        times.extend((0..60).map(|number| 60.0 * 33.3 + 500.0 + f64::from(number) * 33.3));
+        let (count, total) = freezes(&times);
+        assert_eq!(count, 1);
+        assert!((total - 533.3).abs() < 1.0, "{total}");
+    }
+
+    #[test]
+    fn an_even_flow_has_no_freeze() {
+        let times: Vec<f64> = (0..300).map(|number| f64::from(number) * 33.3).collect();
+        assert_eq!(freezes(&times), (0, 0.0));
+    }
+}
