@@ -1,0 +1,25 @@
+import { mount } from 'svelte';
+import App from '../App.svelte';
+import { Face } from '../lib/face.svelte';
+import type { Theme } from '../lib/types';
+import '../styles/base.css';
+import { DevBridge } from './bridge';
+import Gallery from './Gallery.svelte';
+import { scenes } from './scenes';
+
+// ?scene=in-call&theme=light shows one screen as the window would; without a scene, all of them.
+const asked = new URLSearchParams(location.search);
+const target = document.getElementById('app') as HTMLElement;
+const scene = scenes[asked.get('scene') ?? '']?.();
+if (scene === undefined) {
+  mount(Gallery, { target, props: { names: Object.keys(scenes) } });
+} else {
+  scene.snapshot.theme = (asked.get('theme') ?? 'system') as Theme;
+  const face = new Face(new DevBridge(scene.snapshot, scene));
+  mount(App, { target, props: { face, route: scene.route, view: scene.view, tab: scene.tab } });
+  void face.start().then(() => {
+    // &press=Connection presses what has this accessible name, so that menus and panels can be looked at too.
+    const press = asked.get('press');
+    setTimeout(() => document.querySelector<HTMLElement>(`[aria-label="${press}"], [title="${press}"]`)?.click(), 100);
+  });
+}

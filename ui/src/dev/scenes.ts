@@ -1,0 +1,223 @@
+import type { View } from '../screens/Home.svelte';
+import type { Call, Contact, Device, DeviceList, Devices, HistoryEntry, Quality, Sentence, Snapshot } from '../lib/types';
+
+/** A screen of the gallery, and what the engine would say to bring it about. */
+export interface Scene {
+  snapshot: Snapshot;
+  route?: string;
+  view?: View;
+  tab?: 'contacts' | 'calls';
+  failure?: string;
+  /** Whether cameras give pictures. */
+  pictures?: boolean;
+  level?: number;
+}
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+
+export const sentence = (text: string, key = 'dev'): Sentence => ({ key, params: {}, text });
+
+const device = (id: string, label: string, more: Partial<Device> = {}): Device => ({ id, label, isDefault: false, synthetic: false, ...more });
+
+const list = (available: Device[], more: Partial<DeviceList> = {}): DeviceList => ({
+  available,
+  chosen: { type: 'system-default' },
+  inUse: available[0]?.id ?? null,
+  problem: null,
+  ...more,
+});
+
+export const devices = (more: Partial<Devices> = {}): Devices => ({
+  camera: list([device('cam', 'Integrated Camera', { isDefault: true }), device('usb', 'Logitech BRIO'), device('pattern', 'Test pattern', { synthetic: true })]),
+  microphone: list([device('mic', 'Internal Microphone', { isDefault: true }), device('head', 'Jabra Evolve2 65')]),
+  speaker: list([device('spk', 'Built-in Speakers', { isDefault: true }), device('head', 'Jabra Evolve2 65')]),
+  ...more,
+});
+
+export const contact = (id: string, name: string, more: Partial<Contact> = {}): Contact => ({
+  id,
+  name,
+  presence: 'offline',
+  lastSeenMs: Date.now() - 2 * DAY,
+  connectEarly: true,
+  blocked: false,
+  ...more,
+});
+
+export const past = (callId: string, peer: string, name: string, ago: number, more: Partial<HistoryEntry> = {}): HistoryEntry => ({
+  callId,
+  peer,
+  name,
+  direction: 'outgoing',
+  reason: 'hung-up',
+  atMs: Date.now() - ago,
+  durationMs: 12 * MINUTE,
+  ...more,
+});
+
+const people = [
+  contact('ben-7k2q', 'Ben Okafor', { presence: 'online', lastSeenMs: Date.now() }),
+  contact('cem-9x1d', 'Cem Yılmaz'),
+  contact('didem-3r8v', 'Didem Aksoy', { presence: 'online', lastSeenMs: Date.now() }),
+  contact('elif-5m4t', 'Elif Şahin', { lastSeenMs: Date.now() - 3 * HOUR }),
+  contact('frida-2w6p', 'Frida Lindqvist', { lastSeenMs: Date.now() - 20 * MINUTE }),
+  contact('george-8h5n', 'George', { lastSeenMs: null }),
+];
+
+const calls = [
+  past('1', 'ben-7k2q', 'Ben Okafor', 3 * HOUR),
+  past('2', 'didem-3r8v', 'Didem Aksoy', 5 * HOUR, { direction: 'incoming', reason: 'missed', durationMs: 0 }),
+  past('3', 'ben-7k2q', 'Ben Okafor', DAY + 2 * HOUR, { direction: 'incoming', reason: 'remote-hung-up', durationMs: 48 * MINUTE }),
+  past('4', 'cem-9x1d', 'Cem Yılmaz', DAY + 4 * HOUR, { reason: 'unreachable', durationMs: 0 }),
+  past('5', 'ben-7k2q', 'Ben Okafor', 3 * DAY, { direction: 'incoming', reason: 'missed', durationMs: 0 }),
+  past('6', 'elif-5m4t', 'Elif Şahin', 9 * DAY, { durationMs: 75 * MINUTE }),
+];
+
+/** Something square that looks like a QR code; the real one is drawn by the engine. */
+function code(): string {
+  let cells = '';
+  const eye = (x: number, y: number) => `M${x} ${y}h7v7h-7zM${x + 1} ${y + 1}v5h5v-5zM${x + 2} ${y + 2}h3v3h-3z`;
+  for (let i = 0; i < 841; i += 1) {
+    const x = i % 29;
+    const y = Math.floor(i / 29);
+    const eyes = (x < 8 && y < 8) || (x > 20 && y < 8) || (x < 8 && y > 20);
+    if (!eyes && (i * 7919 + x * y * 31) % 5 < 2) cells += `M${x} ${y}h1v1h-1z`;
+  }
+  const path = eye(0, 0) + eye(22, 0) + eye(0, 22) + cells;
+  return `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 29 29"><path fill="currentColor" fill-rule="evenodd" d="${path}"/></svg>`;
+}
+
+export const home = (more: Partial<Snapshot> = {}): Snapshot => ({
+  me: {
+    id: 'ada-4c9f',
+    name: 'Ada Byron',
+    cardLink: 'ahoy://card/7K2Q-9X1D-3R8V-5M4T-2W6P-8H5N?name=Ada&at=wss%3A%2F%2Frendezvous.example',
+    cardQrSvg: code(),
+  },
+  rendezvous: { type: 'online' },
+  contacts: people,
+  requests: [],
+  call: null,
+  history: calls,
+  unseenMissed: 0,
+  devices: devices(),
+  preview: false,
+  scanning: false,
+  theme: 'system',
+  notices: [],
+  ...more,
+});
+
+export const quality = (bars: number, text: string, more: Partial<Quality> = {}): Quality => ({
+  bars,
+  sentence: sentence(text),
+  roundTripMs: 34,
+  lossInPercent: 0.1,
+  lossOutPercent: 0,
+  jitterMs: 3,
+  rateInKbps: 2430,
+  rateOutKbps: 2380,
+  framesIn: 30,
+  sizeIn: [1280, 720],
+  ...more,
+});
+
+export const call = (more: Partial<Call> = {}): Call => ({
+  callId: 'c0ffee',
+  peer: 'ben-7k2q',
+  name: 'Ben Okafor',
+  direction: 'outgoing',
+  phase: { type: 'active', sinceMs: Date.now() - 12 * MINUTE - 4000 },
+  local: { microphone: true, camera: true },
+  remote: { microphone: true, camera: true },
+  videoWanted: true,
+  quality: quality(4, 'The connection is good.'),
+  ...more,
+});
+
+const inCall = (more: Partial<Call> = {}, rest: Partial<Snapshot> = {}) => home({ call: call(more), ...rest });
+const ended = (more: Partial<Extract<Call['phase'], { type: 'ended' }>>): Call =>
+  call({ phase: { type: 'ended', reason: 'hung-up', sentence: sentence('You ended the call.'), durationMs: 12 * MINUTE, ...more } });
+
+const requests = [
+  { id: 'hugo-1a7z-66qe-0t3m', name: 'Hugo', called: true, atMs: Date.now() - 40 * MINUTE },
+  { id: 'ines-6b3y-29fd-8k1w', name: 'Inês Duarte', called: false, atMs: Date.now() - 2 * DAY },
+];
+
+/** Every screen there is. */
+export const scenes: Record<string, () => Scene> = {
+  'first-start': () => ({ snapshot: home({ me: { ...home().me, name: null }, contacts: [], history: [], preview: true }), level: 0.12 }),
+  'first-start-no-camera': () => ({
+    snapshot: home({
+      me: { ...home().me, name: null },
+      contacts: [],
+      history: [],
+      devices: devices({ camera: list([], { problem: sentence('No camera was found. Plug one in, or call with sound only.') }) }),
+    }),
+    pictures: false,
+  }),
+  empty: () => ({ snapshot: home({ contacts: [], history: [] }) }),
+  contacts: () => ({ snapshot: home({ unseenMissed: 2, requests }) }),
+  'contact-offline': () => ({
+    snapshot: home({
+      rendezvous: { type: 'offline', why: sentence('The server does not answer. Check your network; Ahoy keeps trying.') },
+      contacts: people.map((one) => ({ ...one, presence: 'unknown' as const })),
+    }),
+    view: { type: 'contact', id: 'elif-5m4t' },
+  }),
+  contact: () => ({ snapshot: home(), view: { type: 'contact', id: 'ben-7k2q' } }),
+  add: () => ({ snapshot: home(), view: { type: 'add' } }),
+  requests: () => ({ snapshot: home({ requests }), view: { type: 'requests' } }),
+  calls: () => ({ snapshot: home(), tab: 'calls' }),
+  settings: () => ({ snapshot: home(), view: { type: 'settings' } }),
+  notices: () => ({
+    snapshot: home({
+      notices: [
+        { id: 1, tone: 'plain', sentence: sentence('Frida Lindqvist is now one of your contacts.') },
+        { id: 2, tone: 'warning', sentence: sentence('This link is damaged: its last letters don’t fit. Copy it again.') },
+      ],
+    }),
+  }),
+  'incoming-overlay': () => ({ snapshot: inCall({ direction: 'incoming', phase: { type: 'incoming' } }) }),
+  'incoming-window': () => ({ snapshot: inCall({ direction: 'incoming', phase: { type: 'incoming' } }), route: '#/incoming' }),
+  'incoming-sound': () => ({ snapshot: inCall({ direction: 'incoming', phase: { type: 'incoming' }, videoWanted: false }), route: '#/incoming' }),
+  calling: () => ({ snapshot: inCall({ phase: { type: 'calling' }, quality: null }) }),
+  ringing: () => ({ snapshot: inCall({ phase: { type: 'ringing' }, quality: null, local: { microphone: true, camera: false } }) }),
+  'in-call': () => ({ snapshot: inCall(), level: 0.08 }),
+  'in-call-muted': () => ({ snapshot: inCall({ local: { microphone: false, camera: false }, remote: { microphone: false, camera: true } }) }),
+  'in-call-weak': () => ({
+    snapshot: inCall({ quality: quality(1, 'Your upload is slow. Close other uploads, or use a cable.', { roundTripMs: 310, lossOutPercent: 8.4, rateOutKbps: 240 }) }),
+  }),
+  'camera-off': () => ({ snapshot: inCall({ remote: { microphone: true, camera: false } }) }),
+  reconnecting: () => ({
+    snapshot: inCall({
+      phase: { type: 'reconnecting', lostMs: Date.now() - 4200, sinceMs: Date.now() - 5 * MINUTE },
+      quality: quality(0, 'Nothing comes through. Ahoy is looking for a way.', { roundTripMs: null, sizeIn: null, framesIn: 0, rateInKbps: 0 }),
+    }),
+  }),
+  'camera-problem': () => ({
+    snapshot: inCall(
+      { local: { microphone: true, camera: false } },
+      {
+        devices: devices({
+          camera: list([device('cam', 'Integrated Camera', { isDefault: true })], {
+            inUse: null,
+            problem: sentence('Another program is using the camera. Close it there, or choose another camera.'),
+          }),
+        }),
+      },
+    ),
+  }),
+  ended: () => ({ snapshot: home({ call: ended({}) }) }),
+  unreachable: () => ({
+    snapshot: home({
+      call: ended({ reason: 'unreachable', durationMs: 0, sentence: sentence('Ben’s computer is not reachable. They will see that you called.') }),
+    }),
+  }),
+  failure: () => ({
+    snapshot: home(),
+    failure: 'Ahoy is already running with this profile. Use the window that is open, or start with another profile.',
+  }),
+};

@@ -1,0 +1,80 @@
+import { getContext, setContext } from 'svelte';
+import { announcement, type Announcement } from './announce';
+import type { Bridge } from './bridge';
+import type { Call, Command, Levels, Snapshot, Theme } from './types';
+
+/** What the window knows: the newest snapshot and levels, and the way to send wishes. */
+export class Face {
+  snapshot = $state.raw<Snapshot | null>(null);
+  levels = $state.raw<Levels>({ microphone: 0, remote: 0 });
+  /** Why the engine did not start. */
+  failure = $state<string | null>(null);
+  said = $state.raw<Announcement | null>(null);
+
+  constructor(readonly bridge: Bridge) {}
+
+  async start() {
+    try {
+      await this.bridge.subscribe(
+        (snapshot) => {
+          this.said = announcement(this.snapshot, snapshot) ?? this.said;
+          this.snapshot = snapshot;
+        },
+        (levels) => (this.levels = levels),
+      );
+    } catch (reason) {
+      this.failure = reason instanceof Error ? reason.message : String(reason);
+    }
+  }
+
+  send(command: Command) {
+    // A wish is never answered here: what came of it shows in the next snapshot.
+    void this.bridge.command(command).catch(() => {});
+  }
+}
+
+const key = Symbol('face');
+
+export function provideFace(face: Face) {
+  setContext(key, face);
+}
+
+export function useFace(): Face {
+  return getContext<Face>(key);
+}
+
+/** Sends the opposite of what is, or leaves it alone when no call runs. */
+export function toggleMicrophone(face: Face, call: Call) {
+  face.send({ type: 'set-microphone', on: !call.local.microphone });
+}
+
+export function toggleCamera(face: Face, call: Call) {
+  face.send({ type: 'set-camera', on: !call.local.camera });
+}
+
+/** Keeps `data-theme` on the document as the person, or their system, has it. */
+export function followTheme(theme: () => Theme) {
+  const system = matchMedia('(prefers-color-scheme: light)');
+  let light = $state(system.matches);
+  $effect(() => {
+    const changed = () => (light = system.matches);
+    system.addEventListener('change', changed);
+    return () => system.removeEventListener('change', changed);
+  });
+  $effect(() => {
+    const chosen = theme();
+    document.documentElement.dataset['theme'] = chosen === 'system' ? (light ? 'light' : 'dark') : chosen;
+  });
+}
+
+/** The time, told anew every `every` ms while someone looks at it. */
+export class Ticker {
+  now = $state(Date.now());
+
+  constructor(every: number) {
+    $effect(() => {
+      const timer = setInterval(() => (this.now = Date.now()), every);
+      return () => clearInterval(timer);
+    });
+  }
+}

@@ -1,0 +1,69 @@
+import { Channel, invoke } from '@tauri-apps/api/core';
+import type { Bridge, LinkCheck, PictureSource } from './bridge';
+import { decodePicture, type Picture } from './picture';
+import type { Command, Levels, Snapshot } from './types';
+
+type Listener = (picture: Picture, shown: () => void) => void;
+
+/** One stream of pictures from the shell, shared by every canvas that shows it. */
+class Stream {
+  private listeners = new Set<Listener>();
+  /** Messages not reported as shown yet: nobody listened, or they wait for their turn on screen. */
+  private owed = 0;
+  private opened = false;
+
+  constructor(private which: PictureSource) {}
+
+  listen(listener: Listener): () => void {
+    this.listeners.add(listener);
+    if (!this.opened) this.open();
+    else this.settle();
+    return () => this.listeners.delete(listener);
+  }
+
+  private open() {
+    this.opened = true;
+    const channel = new Channel<ArrayBuffer>();
+    channel.onmessage = (message) => this.receive(message);
+    invoke('pictures', { which: this.which, channel }).catch(() => {
+      this.opened = false;
+    });
+  }
+
+  private receive(message: ArrayBuffer) {
+    this.owed += 1;
+    const picture = decodePicture(message);
+    if (picture === null) {
+      this.settle();
+      return;
+    }
+    for (const listener of this.listeners) listener(picture, () => this.settle());
+  }
+
+  /** Everything that came has been shown, or overtaken by what was: let the shell go on. */
+  private settle() {
+    if (this.owed === 0) return;
+    const count = this.owed;
+    this.owed = 0;
+    void invoke('picture_shown', { which: this.which, count });
+  }
+}
+
+/** The bridge to the desktop shell. */
+export function tauriBridge(): Bridge {
+  const streams = { remote: new Stream('remote'), local: new Stream('local') };
+  return {
+    async subscribe(onSnapshot, onLevels) {
+      const snapshots = new Channel<Snapshot>(onSnapshot);
+      const levels = new Channel<Levels>(onLevels);
+      await invoke('subscribe', { snapshots, levels });
+    },
+    async command(command: Command) {
+      await invoke('command', { command });
+    },
+    async checkLink(link: string) {
+      return await invoke<LinkCheck>('check_link', { link });
+    },
+    pictures: (which, onPicture) => streams[which].listen(onPicture),
+  };
+}

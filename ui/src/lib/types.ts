@@ -1,0 +1,26 @@
+/** The engine's plain data, generated from Rust. */
+export type { AnswerKind } from '../gen/AnswerKind';
+export type { Call } from '../gen/Call';
+export type { CallPhase } from '../gen/CallPhase';
+export type { Command } from '../gen/Command';
+export type { Contact } from '../gen/Contact';
+export type { ContactRequest } from '../gen/ContactRequest';
+export type { Device } from '../gen/Device';
+export type { DeviceChoice } from '../gen/DeviceChoice';
+export type { DeviceKind } from '../gen/DeviceKind';
+export type { DeviceList } from '../gen/DeviceList';
+export type { Devices } from '../gen/Devices';
+export type { Direction } from '../gen/Direction';
+export type { EndReason } from '../gen/EndReason';
+export type { HistoryEntry } from '../gen/HistoryEntry';
+export type { Levels } from '../gen/Levels';
+export type { Me } from '../gen/Me';
+export type { MediaOn } from '../gen/MediaOn';
+export type { Notice } from '../gen/Notice';
+export type { NoticeTone } from '../gen/NoticeTone';
+export type { Presence } from '../gen/Presence';
+export type { Quality } from '../gen/Quality';
+export type { RendezvousState } from '../gen/RendezvousState';
+export type { Sentence } from '../gen/Sentence';
+export type { Snapshot } from '../gen/Snapshot';
+export type { Theme } from '../gen/Theme';

@@ -1,0 +1,140 @@
+import { describe, expect, it } from 'vitest';
+import { call, contact, home, past, sentence } from '../src/dev/scenes';
+import { announcement } from '../src/lib/announce';
+import { options } from '../src/lib/devices';
+import { meter } from '../src/lib/level';
+import { hue, initials, matches } from '../src/lib/person';
+import { isMissed, outcome, presenceLine } from '../src/lib/presence';
+import { ago, clock, day, length, spoken } from '../src/lib/time';
+import type { Call, DeviceList, EndReason } from '../src/lib/types';
+
+const MINUTE = 60_000;
+
+describe('time', () => {
+  it('of a call is counted like a clock', () => {
+    expect([-5, 0, 7_400, 12 * MINUTE + 4_000, 3_729_000].map(clock)).toEqual(['0:00', '0:00', '0:07', '12:04', '1:02:09']);
+  });
+
+  it('that something took is said in words', () => {
+    expect([400, 48_000, 12 * MINUTE, 65 * MINUTE].map(length)).toEqual(['0 s', '48 s', '12 min', '1 h 5 min']);
+    expect(spoken(61_000)).toBe('1 minute, 1 second');
+  });
+
+  it('that has gone is short, and a clock set back does not matter', () => {
+    const now = 1_800_000_000_000;
+    const gone = [-5_000, 30_000, 5 * MINUTE, 3 * 60 * MINUTE, 2 * 1440 * MINUTE, 30 * 1440 * MINUTE];
+    expect(gone.map((ms) => ago(now - ms, now))).toEqual(['now', 'now', '5 min', '3 h', '2 d', '4 wk']);
+  });
+
+  it('of past calls is named by day, also over the change of clocks', () => {
+    const at = (month: number, date: number, hour: number) => new Date(2026, month, date, hour).getTime();
+    expect(day(at(10, 21, 0), at(10, 21, 23))).toBe('Today');
+    expect(day(at(10, 20, 23), at(10, 21, 0))).toBe('Yesterday');
+    expect(day(at(9, 24, 12), at(9, 26, 12))).toBe('Saturday');
+    expect(day(at(2, 28, 12), at(2, 29, 12))).toBe('Yesterday');
+    expect(day(at(0, 5, 12), at(10, 21, 12))).toBe('5 January');
+    expect(day(new Date(2024, 0, 5).getTime(), at(10, 21, 12))).toBe('5 January 2024');
+  });
+});
+
+describe('a person', () => {
+  it('has initials, whatever the name', () => {
+    expect(['Ben', 'ada byron', 'Élise de la Tour', '', '  ', '🙂', '🙂 Zoë', '4ever'].map(initials)).toEqual(['B', 'AB', 'ÉT', '?', '?', '?', 'Z', '4']);
+  });
+
+  it('has a colour that is always the same', () => {
+    expect(hue('ben-7k2q')).toBe(hue('ben-7k2q'));
+    expect(new Set(['a', 'b', 'c', 'd'].map(hue)).size).toBe(4);
+  });
+
+  it('is found without regard to case and accents', () => {
+    expect(matches('Cem Yılmaz', ' CEM')).toBe(true);
+    expect(matches('Inês', 'ines')).toBe(true);
+    expect(matches('Ben', 'x')).toBe(false);
+  });
+
+  it('is said to be reachable or not', () => {
+    const now = 1_800_000_000_000;
+    expect(presenceLine(contact('a', 'A', { presence: 'online' }), now)).toBe('Online');
+    expect(presenceLine(contact('a', 'A', { lastSeenMs: now - 2 * 1440 * MINUTE }), now)).toBe('Last seen 2 d ago');
+    expect(presenceLine(contact('a', 'A', { lastSeenMs: now - 5_000 }), now)).toBe('Just left');
+    expect(presenceLine(contact('a', 'A', { presence: 'online', blocked: true }), now)).toBe('Blocked');
+  });
+});
+
+describe('levels', () => {
+  it('rise with loudness and stay within the meter', () => {
+    expect(meter(0)).toBe(0);
+    expect(meter(Number.NaN)).toBe(0);
+    expect(meter(-1)).toBe(0);
+    expect(meter(1)).toBe(1);
+    expect(meter(40)).toBe(1);
+    expect(meter(0.1)).toBeGreaterThan(meter(0.05));
+  });
+});
+
+describe('past calls', () => {
+  const reasons: EndReason[] = [
+    'hung-up', 'remote-hung-up', 'cancelled', 'missed', 'no-answer', 'declined', 'declined-here', 'busy', 'unreachable',
+    'not-signed-in', 'no-connection', 'connection-lost', 'incompatible', 'failed',
+  ];
+
+  it('always say what became of them', () => {
+    for (const reason of reasons) expect(outcome(past('1', 'a', 'A', 0, { reason, durationMs: 0 }))).not.toBeNull();
+    for (const reason of reasons) expect(outcome(past('1', 'a', 'A', 0, { reason, durationMs: 5 }))).toBeNull();
+  });
+
+  it('are missed only when they came in', () => {
+    expect(isMissed(past('1', 'a', 'A', 0, { direction: 'incoming', reason: 'missed' }))).toBe(true);
+    expect(isMissed(past('1', 'a', 'A', 0, { direction: 'outgoing', reason: 'no-answer' }))).toBe(false);
+  });
+});
+
+describe('choosing a device', () => {
+  const list: DeviceList = {
+    available: [
+      { id: 'a', label: 'A', isDefault: false, synthetic: false },
+      { id: 'b', label: 'B', isDefault: true, synthetic: false },
+    ],
+    chosen: { type: 'device', id: 'a' },
+    inUse: 'a',
+    problem: null,
+  };
+
+  it('offers the default by name, each device, and none', () => {
+    expect(options(list).map((option) => option.label)).toEqual(['System default (B)', 'A', 'B', 'None']);
+    expect(options(list).filter((option) => option.chosen).map((option) => option.label)).toEqual(['A']);
+  });
+
+  it('keeps showing a chosen device that was unplugged', () => {
+    const gone = options({ ...list, chosen: { type: 'device', id: 'usb-7' } });
+    expect(gone.find((option) => option.chosen)).toMatchObject({ label: 'usb-7', hint: 'Not plugged in now' });
+  });
+});
+
+describe('what a screen reader says', () => {
+  const before = (change: Partial<Call>) => home({ call: call(change) });
+  const said = (from: Partial<Call> | null, to: Partial<Call>) => announcement(from === null ? home() : before(from), before(to));
+  const active = { type: 'active', sinceMs: 1 } as const;
+
+  it('interrupts for a ring, with the keys that answer it', () => {
+    const ring = said(null, { phase: { type: 'incoming' } });
+    expect(ring).toEqual({ text: 'Ben Okafor is calling with video. Enter accepts, A accepts without video, Escape declines.', urgent: true });
+    expect(said(null, { phase: { type: 'incoming' }, videoWanted: false })?.text).toContain('Enter accepts, Escape declines');
+  });
+
+  it('interrupts for mute, a lost connection, its return and the end', () => {
+    expect(said({}, { local: { microphone: false, camera: true } })).toEqual({ text: 'You are muted', urgent: true });
+    const lost = { phase: { type: 'reconnecting', lostMs: 2, sinceMs: 1 } } as const;
+    expect(said({ phase: active }, lost)?.urgent).toBe(true);
+    expect(said(lost, { phase: active })?.text).toBe('The connection is back');
+    const end = { type: 'ended', reason: 'busy', sentence: sentence('Ben is in another call.'), durationMs: 0 } as const;
+    expect(said({ phase: { type: 'ringing' } }, { phase: end })?.text).toBe('Ben is in another call.');
+  });
+
+  it('says ringing only when it rings, and nothing when only figures change', () => {
+    expect(said({ phase: { type: 'calling' } }, { phase: { type: 'ringing' } })?.text).toBe('Ringing at Ben Okafor');
+    expect(said({ phase: active }, { phase: active, quality: null })).toBeNull();
+    expect(announcement(null, home())).toBeNull();
+  });
+});

@@ -1,0 +1,544 @@
+import { fireEvent, screen, within } from '@testing-library/svelte';
+import userEvent from '@testing-library/user-event';
+import axe from 'axe-core';
+import { flushSync } from 'svelte';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import { call, contact, home, quality, scenes, sentence } from '../src/dev/scenes';
+import { open, press, release } from './helpers';
+
+const button = (name: string | RegExp) => screen.getByRole('button', { name });
+
+afterEach(() => vi.useRealTimers());
+
+describe('every screen', () => {
+  it.each(Object.keys(scenes))('%s is whole to a screen reader', async (name) => {
+    const { container } = await open(name);
+    expect(container.textContent?.trim()).not.toBe('');
+    // Colours are computed in tokens.test.ts; a DOM without layout cannot judge them, nor what scrolls.
+    const found = await axe.run(container, {
+      rules: { 'color-contrast': { enabled: false }, region: { enabled: false }, 'scrollable-region-focusable': { enabled: false } },
+    });
+    expect(found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' ')}`)).toEqual([]);
+  });
+});
+
+describe('first start', () => {
+  it('asks for a name, shows the camera, and sends the name without its spaces', async () => {
+    const user = userEvent.setup();
+    const { sent, bridge } = await open('first-start');
+    expect(bridge.sent).toContainEqual({ type: 'preview', on: true });
+    expect(button('Start')).toBeDisabled();
+    const field = screen.getByLabelText('What should people call you?');
+    expect(field).toHaveFocus();
+    await user.type(field, '   ');
+    expect(button('Start')).toBeDisabled();
+    await user.clear(field);
+    await user.type(field, '  Ada Byron {Enter}');
+    expect(sent('set-name')).toEqual([{ type: 'set-name', name: 'Ada Byron' }]);
+  });
+
+  it('releases the camera when it is over', async () => {
+    const { bridge, tell } = await open('first-start');
+    tell({ me: { ...home().me, name: 'Ada' } });
+    expect(bridge.sent.at(-1)).toEqual({ type: 'preview', on: false });
+  });
+
+  it('says what is wrong with the camera in its place', async () => {
+    await open('first-start-no-camera');
+    expect(screen.getByText('No camera was found. Plug one in, or call with sound only.')).toBeVisible();
+  });
+});
+
+describe('the list', () => {
+  it('calls with one click, with or without picture', async () => {
+    const { sent } = await open('contacts');
+    await fireEvent.click(within(screen.getByRole('navigation')).getByRole('button', { name: 'Call Didem Aksoy with video' }));
+    await fireEvent.click(within(screen.getByRole('navigation')).getByRole('button', { name: 'Call Didem Aksoy with sound only' }));
+    expect(sent('call')).toEqual([
+      { type: 'call', id: 'didem-3r8v', video: true },
+      { type: 'call', id: 'didem-3r8v', video: false },
+    ]);
+  });
+
+  it('finds people, and says when there is nobody', async () => {
+    const user = userEvent.setup();
+    await open('contacts');
+    const list = within(screen.getByRole('tabpanel'));
+    await user.type(screen.getByLabelText('Search'), 'elif');
+    expect(list.getByText('Elif Şahin')).toBeVisible();
+    expect(list.queryByText('Ben Okafor')).toBeNull();
+    await user.type(screen.getByLabelText('Search'), 'zz');
+    expect(list.getByText('Nobody is called “elifzz”.')).toBeVisible();
+  });
+
+  it('is walked through with the arrow keys', async () => {
+    await open('contacts');
+    const rows = within(screen.getByRole('tabpanel')).getAllByRole('button').filter((row) => row.className.includes('open'));
+    rows[0]?.focus();
+    press('ArrowDown');
+    expect(rows[1]).toHaveFocus();
+    press('ArrowUp');
+    press('ArrowUp');
+    expect(rows[0]).toHaveFocus();
+  });
+
+  it('counts missed calls until they were looked at', async () => {
+    const { sent, tell } = await open('contacts');
+    expect(sent('mark-history-seen')).toEqual([]);
+    const tab = screen.getByRole('tab', { name: 'Calls, 2 missed' });
+    await fireEvent.click(tab);
+    expect(sent('mark-history-seen')).toHaveLength(1);
+    tell({ unseenMissed: 0 });
+    expect(within(screen.getByRole('tabpanel')).getAllByText('Missed')).toHaveLength(2);
+    expect(sent('mark-history-seen')).toHaveLength(1);
+  });
+
+  it('says why there is no connection', async () => {
+    await open({ snapshot: scenes['contact-offline']!().snapshot });
+    await fireEvent.click(button('Not connected: show why'));
+    expect(screen.getByText(/Ahoy keeps trying/)).toBeVisible();
+  });
+
+  it('leads to what waits, and a stranger can be added, blocked or dismissed', async () => {
+    const { sent, tell } = await open('contacts');
+    await fireEvent.click(button('2 requests'));
+    await fireEvent.click(button('Add Hugo'));
+    await fireEvent.click(button('Block Hugo'));
+    await fireEvent.click(button("Dismiss Inês Duarte's request"));
+    expect(sent('accept-request')).toEqual([{ type: 'accept-request', id: 'hugo-1a7z-66qe-0t3m' }]);
+    expect(sent('block-contact')).toEqual([{ type: 'block-contact', id: 'hugo-1a7z-66qe-0t3m', blocked: true }]);
+    expect(sent('dismiss-request')).toEqual([{ type: 'dismiss-request', id: 'ines-6b3y-29fd-8k1w' }]);
+    tell({ requests: [] });
+    expect(screen.queryByRole('heading', { name: 'Requests' })).toBeNull();
+  });
+});
+
+describe('a contact', () => {
+  const menu = async (name: string) => {
+    await fireEvent.click(button('More about Ben Okafor'));
+    await fireEvent.click(screen.getByRole(/Connect/.test(name) ? 'menuitemcheckbox' : 'menuitem', { name: new RegExp(name) }));
+  };
+
+  it('is renamed', async () => {
+    const user = userEvent.setup();
+    const { sent } = await open('contact');
+    await menu('Rename');
+    const field = screen.getByLabelText('Name');
+    await user.clear(field);
+    await user.type(field, 'Benny{Enter}');
+    expect(sent('rename-contact')).toEqual([{ type: 'rename-contact', id: 'ben-7k2q', name: 'Benny' }]);
+  });
+
+  it('is removed or blocked only after a question', async () => {
+    const { sent } = await open('contact');
+    await menu('Remove');
+    expect(sent('remove-contact')).toEqual([]);
+    await fireEvent.click(button('Cancel'));
+    await menu('Remove');
+    await fireEvent.click(button('Remove'));
+    expect(sent('remove-contact')).toEqual([{ type: 'remove-contact', id: 'ben-7k2q' }]);
+    await menu('Block');
+    await fireEvent.click(button('Block'));
+    expect(sent('block-contact')).toEqual([{ type: 'block-contact', id: 'ben-7k2q', blocked: true }]);
+  });
+
+  it('connects early or not', async () => {
+    const { sent } = await open('contact');
+    await menu('Connect while it rings');
+    expect(sent('set-connect-early')).toEqual([{ type: 'set-connect-early', id: 'ben-7k2q', enabled: false }]);
+  });
+
+  it('who is blocked can only be let in again', async () => {
+    const { sent } = await open({ snapshot: home({ contacts: [contact('b', 'Ben', { blocked: true, presence: 'online' })] }), view: { type: 'contact', id: 'b' } });
+    expect(screen.queryByRole('button', { name: /^Call/ })).toBeNull();
+    await fireEvent.click(button('Unblock'));
+    expect(sent('block-contact')).toEqual([{ type: 'block-contact', id: 'b', blocked: false }]);
+  });
+
+  it('who goes away takes their pane with them', async () => {
+    const { tell, snapshot } = await open({ snapshot: home(), view: { type: 'contact', id: 'cem-9x1d' } });
+    expect(screen.getByRole('heading', { level: 1 })).toHaveTextContent('Cem Yılmaz');
+    tell({ contacts: snapshot.contacts.filter((one) => one.id !== 'cem-9x1d') });
+    expect(screen.getByRole('heading', { level: 1 })).toHaveTextContent('Ben Okafor');
+  });
+});
+
+describe('adding a contact', () => {
+  const field = () => screen.getByLabelText('Paste their link');
+
+  it('reads the link while it is typed, and adds who it names', async () => {
+    const user = userEvent.setup();
+    const { sent } = await open('add');
+    expect(button('Add contact')).toBeDefined();
+    await user.type(field(), 'ahoy://x');
+    expect(await screen.findByText("This is Didem's link.")).toBeVisible();
+    await user.click(button('Add Didem'));
+    expect(sent('add-contact')).toEqual([{ type: 'add-contact', link: 'ahoy://x' }]);
+  });
+
+  it('says what is wrong with a damaged link, and does not send it', async () => {
+    const user = userEvent.setup();
+    const { bridge, sent } = await open('add');
+    bridge.check = { type: 'refused', text: "This link is damaged: its last letters don't fit. Copy it again." };
+    await user.type(field(), 'ahoy://damaged{Enter}');
+    expect(await screen.findByText(/its last letters don't fit/)).toBeVisible();
+    expect(field()).toHaveAttribute('aria-invalid', 'true');
+    expect(sent('add-contact')).toEqual([]);
+  });
+
+  it('knows one’s own link and people already there', async () => {
+    const user = userEvent.setup();
+    const { bridge } = await open('add');
+    bridge.check = { type: 'card', id: 'ada-4c9f', name: 'Ada', servers: [] };
+    await user.type(field(), 'a');
+    expect(await screen.findByText(/your own link/)).toBeVisible();
+    bridge.check = { type: 'card', id: 'ben-7k2q', name: 'Benjamin', servers: [] };
+    await user.type(field(), 'b');
+    expect(await screen.findByText('Ben Okafor is already one of your contacts.')).toBeVisible();
+  });
+
+  it('scans with the camera, stops, and opens whoever was found', async () => {
+    const { bridge, tell, snapshot } = await open('add');
+    await fireEvent.click(button('Scan with camera'));
+    expect(bridge.sent).toContainEqual({ type: 'scan-code', on: true });
+    expect(bridge.sent).toContainEqual({ type: 'preview', on: true });
+    tell({ contacts: [...snapshot.contacts, contact('new', 'Zoë')] });
+    expect(screen.getByRole('heading', { level: 1 })).toHaveTextContent('Zoë');
+    expect(bridge.sent).toContainEqual({ type: 'scan-code', on: false });
+    expect(bridge.sent).toContainEqual({ type: 'preview', on: false });
+  });
+
+  it('copies one’s own link', async () => {
+    const user = userEvent.setup();
+    const { snapshot } = await open('add');
+    await user.click(button('Copy'));
+    expect(await screen.findByText('Copied')).toBeVisible();
+    expect(await navigator.clipboard.readText()).toBe(snapshot.me.cardLink);
+  });
+
+  it('is what a list without anybody offers', async () => {
+    await open('empty');
+    expect(screen.getByRole('heading', { name: 'Add contact' })).toBeVisible();
+    expect(screen.getByAltText('Your contact card as a QR code')).toHaveAttribute('src', expect.stringMatching(/^data:image\/svg\+xml/));
+  });
+});
+
+describe('an incoming call', () => {
+  it.each([
+    ['Enter', 'video'],
+    ['a', 'audio'],
+    ['Escape', 'decline'],
+  ])('is answered by %s: %s', async (key, how) => {
+    const { sent } = await open('incoming-window');
+    press(key);
+    expect(sent('answer')).toEqual([{ type: 'answer', how }]);
+  });
+
+  it('is answered by its buttons, which do what they say whichever has the focus', async () => {
+    const { sent } = await open('incoming-overlay');
+    button('Decline').focus();
+    // The browser turns this Enter into a click of Decline; the card must not accept beside it.
+    press('Enter', button('Decline'));
+    expect(sent('answer')).toEqual([]);
+    await fireEvent.click(button('Decline'));
+    await fireEvent.click(button('Accept without video'));
+    await fireEvent.click(button('Accept with video'));
+    expect(sent('answer').map((one) => ('how' in one ? one.how : ''))).toEqual(['decline', 'audio', 'video']);
+  });
+
+  it('leaves the keyboard to whoever is typing', async () => {
+    const { sent, tell } = await open({ snapshot: home() });
+    const search = screen.getByLabelText('Search');
+    search.focus();
+    tell({ call: call({ direction: 'incoming', phase: { type: 'incoming' } }) });
+    expect(search).toHaveFocus();
+    for (const key of ['a', 'Enter', 'Escape']) press(key, search);
+    expect(sent('answer')).toEqual([]);
+    expect(screen.getByRole('alert')).toHaveTextContent('Ben Okafor is calling with video.');
+  });
+
+  it('for sound is accepted with sound', async () => {
+    const { sent } = await open('incoming-sound');
+    expect(screen.queryByRole('button', { name: 'Accept without video' })).toBeNull();
+    press('Enter');
+    expect(sent('answer')).toEqual([{ type: 'answer', how: 'audio' }]);
+  });
+
+  it('leaves its small window empty when it is over', async () => {
+    const { tell } = await open('incoming-window');
+    tell({ call: null });
+    expect(screen.queryByRole('alertdialog')).toBeNull();
+    expect(screen.queryByRole('navigation')).toBeNull();
+  });
+});
+
+describe('in a call', () => {
+  it('M and V do what the buttons do', async () => {
+    const { bridge } = await open('in-call');
+    press('m');
+    press('V');
+    await fireEvent.click(button('Mute microphone'));
+    await fireEvent.click(button('Turn camera off'));
+    await fireEvent.click(button('Hang up'));
+    expect(bridge.sent).toEqual([
+      { type: 'set-microphone', on: false },
+      { type: 'set-camera', on: false },
+      { type: 'set-microphone', on: false },
+      { type: 'set-camera', on: false },
+      { type: 'hang-up' },
+    ]);
+  });
+
+  it('M with Ctrl, held down, or while a menu is open is something else', async () => {
+    const { bridge } = await open('in-call');
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'm', ctrlKey: true, bubbles: true }));
+    document.body.dispatchEvent(new KeyboardEvent('keydown', { key: 'm', repeat: true, bubbles: true }));
+    await fireEvent.click(button('Choose camera'));
+    press('m');
+    expect(bridge.sent).toEqual([]);
+  });
+
+  it('Space speaks for as long as it is held', async () => {
+    const { bridge, tell, snapshot } = await open('in-call-muted');
+    press(' ', document.body);
+    expect(bridge.sent).toEqual([{ type: 'set-microphone', on: true }]);
+    tell({ call: { ...snapshot.call!, local: { microphone: true, camera: false } } });
+    release(' ', document.body);
+    expect(bridge.sent.at(-1)).toEqual({ type: 'set-microphone', on: false });
+  });
+
+  it('Space mutes again when the window loses the keyboard, and leaves an open microphone alone', async () => {
+    const muted = await open('in-call-muted');
+    press(' ', document.body);
+    window.dispatchEvent(new Event('blur'));
+    expect(muted.bridge.sent.at(-1)).toEqual({ type: 'set-microphone', on: false });
+    muted.unmount();
+    const talking = await open('in-call');
+    press(' ', document.body);
+    release(' ', document.body);
+    expect(talking.bridge.sent).toEqual([]);
+  });
+
+  it('the bar leaves after three seconds and comes back, but muted is never hidden', async () => {
+    vi.useFakeTimers();
+    await open('in-call-muted');
+    const main = screen.getByRole('main');
+    expect(main).not.toHaveClass('away');
+    vi.advanceTimersByTime(3100);
+    flushSync();
+    expect(main).toHaveClass('away');
+    expect(screen.getByText('You are muted').closest('.controls')).toBeNull();
+    expect(screen.getByText('You are muted')).toBeVisible();
+    await fireEvent.pointerMove(main);
+    expect(main).not.toHaveClass('away');
+    vi.advanceTimersByTime(2900);
+    flushSync();
+    expect(main).not.toHaveClass('away');
+  });
+
+  it('the bar stays while a menu is open, and while reconnecting', async () => {
+    vi.useFakeTimers();
+    const { tell, snapshot } = await open('in-call');
+    await fireEvent.click(button('Choose camera'));
+    vi.advanceTimersByTime(9000);
+    flushSync();
+    expect(screen.getByRole('main')).not.toHaveClass('away');
+    press('Escape');
+    tell({ call: { ...snapshot.call!, phase: { type: 'reconnecting', lostMs: Date.now(), sinceMs: 1 } } });
+    vi.advanceTimersByTime(9000);
+    flushSync();
+    expect(screen.getByRole('main')).not.toHaveClass('away');
+    expect(screen.getByText('Reconnecting… 9 s')).toBeVisible();
+    expect(screen.getByRole('alert')).toHaveTextContent('The connection is lost. Reconnecting');
+  });
+
+  it('the microphone button shows the level, and nothing while muted', async () => {
+    const { bridge, tell, snapshot } = await open('in-call');
+    const level = () => button(/(un)?mute microphone/i).querySelector<HTMLElement>('.level')?.style.transform;
+    bridge.hear({ microphone: 1, remote: 0 });
+    flushSync();
+    expect(level()).toBe('scaleY(1)');
+    tell({ call: { ...snapshot.call!, local: { microphone: false, camera: true } } });
+    expect(level()).toBe('scaleY(0)');
+    expect(screen.getByText('You are muted. Press M, or hold Space, to be heard.')).toBeVisible();
+    bridge.hear({ microphone: 0.001, remote: 0 });
+    flushSync();
+    expect(screen.getByText('You are muted', { selector: '.muted' })).toBeVisible();
+  });
+
+  it('devices are chosen with the arrow keys, and Escape gives the focus back', async () => {
+    const { sent } = await open('in-call');
+    const arrow = button('Choose microphone and speaker');
+    await fireEvent.click(arrow);
+    await Promise.resolve();
+    expect(screen.getByRole('menuitemradio', { name: 'System default (Internal Microphone)' })).toHaveFocus();
+    press('ArrowDown');
+    press('ArrowDown');
+    expect(document.activeElement).toHaveTextContent('Jabra Evolve2 65');
+    press('Home');
+    press('ArrowUp');
+    expect(screen.getByRole('menuitem', { name: 'Device settings…' })).toHaveFocus();
+    press('Escape');
+    expect(screen.queryByRole('menu')).toBeNull();
+    expect(arrow).toHaveFocus();
+    await fireEvent.click(arrow);
+    await fireEvent.click(screen.getByRole('menuitemradio', { name: 'Internal Microphone' }));
+    expect(sent('choose-device')).toEqual([{ type: 'choose-device', kind: 'microphone', device: { type: 'device', id: 'mic' } }]);
+  });
+
+  it('a device that comes or goes while the menu is open changes the list, not the choice', async () => {
+    const { tell, snapshot } = await open('in-call');
+    await fireEvent.click(button('Choose camera'));
+    tell({ devices: { ...snapshot.devices, camera: { ...snapshot.devices.camera, available: [] } } });
+    expect(screen.getAllByRole('menuitemradio').map((item) => item.getAttribute('aria-checked'))).toEqual(['true', 'false']);
+  });
+
+  it('a camera that cannot be had says so on its button', async () => {
+    await open('camera-problem');
+    expect(button('Turn camera on')).toHaveAccessibleDescription(/Another program is using the camera/);
+  });
+
+  it('quality is bars with their sentence, and figures on a click', async () => {
+    const { tell, snapshot } = await open('in-call-weak');
+    const bars = button('1 of 4 bars. Your upload is slow. Close other uploads, or use a cable.');
+    expect(bars.querySelectorAll('.lit')).toHaveLength(1);
+    await fireEvent.click(bars);
+    const panel = within(screen.getByRole('region', { name: 'Connection' }));
+    expect(panel.getByText('310 ms')).toBeVisible();
+    expect(panel.getByText('8.4 %')).toBeVisible();
+    expect(panel.getByText('2.4 Mbps')).toBeVisible();
+    tell({ call: { ...snapshot.call!, quality: quality(0, 'Nothing comes through.', { roundTripMs: null, sizeIn: null }) } });
+    expect(panel.getAllByText('–')).toHaveLength(2);
+    press('Escape', screen.getByRole('region', { name: 'Connection' }));
+    expect(screen.queryByRole('region', { name: 'Connection' })).toBeNull();
+  });
+
+  it('a camera switched off over there leaves a person and a sentence', async () => {
+    const { tell, snapshot } = await open('in-call');
+    tell({ call: { ...snapshot.call!, remote: { microphone: false, camera: false } } });
+    expect(screen.getByText("Ben Okafor's camera is off", { selector: '.quiet' })).toBeVisible();
+    expect(screen.getByRole('img', { name: 'Ben Okafor is muted' })).toBeVisible();
+  });
+
+  it('one’s own picture goes to another corner by keyboard', async () => {
+    await open('in-call');
+    const self = button(/^Your picture/);
+    press('ArrowLeft', self);
+    press('ArrowUp', self);
+    expect(self).toHaveClass('left', 'top');
+  });
+
+  it('says ringing only when it rings', async () => {
+    const { tell, snapshot } = await open('calling');
+    expect(screen.getByText('Calling…')).toBeVisible();
+    expect(screen.queryByText('Ringing…')).toBeNull();
+    tell({ call: { ...snapshot.call!, phase: { type: 'ringing' } } });
+    expect(screen.getByText('Ringing…')).toBeVisible();
+    expect(button('Hang up')).toBeEnabled();
+  });
+});
+
+describe('after a call', () => {
+  it('the page says what happened and closes by itself after ten seconds', async () => {
+    vi.useFakeTimers();
+    const { sent } = await open('ended');
+    expect(screen.getByText('You ended the call.', { selector: '.sentence' })).toBeVisible();
+    expect(screen.getByText('Lasted 12 min')).toBeVisible();
+    vi.advanceTimersByTime(9_900);
+    expect(sent('dismiss-ended')).toEqual([]);
+    vi.advanceTimersByTime(200);
+    expect(sent('dismiss-ended')).toHaveLength(1);
+  });
+
+  it('the page waits for whoever is at its buttons, and Escape closes it', async () => {
+    vi.useFakeTimers();
+    const { sent } = await open('unreachable');
+    button('Call again').focus();
+    flushSync();
+    vi.advanceTimersByTime(30_000);
+    expect(sent('dismiss-ended')).toEqual([]);
+    press('Escape');
+    expect(sent('dismiss-ended')).toHaveLength(1);
+  });
+
+  it('one can call again when it did not work out', async () => {
+    const { sent } = await open('unreachable');
+    await fireEvent.click(button('Call again'));
+    expect(sent('call')).toEqual([{ type: 'call', id: 'ben-7k2q', video: true }]);
+  });
+});
+
+describe('settings', () => {
+  it('change name, theme, server, devices', async () => {
+    const user = userEvent.setup();
+    const { bridge } = await open('settings');
+    await user.clear(screen.getByLabelText('Your name'));
+    await user.type(screen.getByLabelText('Your name'), 'Ada{Enter}');
+    await user.click(screen.getByLabelText('Dark'));
+    expect(await screen.findByDisplayValue('wss://rendezvous.example')).toBeVisible();
+    await user.clear(screen.getByLabelText('Address of the rendezvous'));
+    await user.type(screen.getByLabelText('Address of the rendezvous'), 'https://no{Enter}');
+    await user.clear(screen.getByLabelText('Address of the rendezvous'));
+    await user.type(screen.getByLabelText('Address of the rendezvous'), 'wss://a.example{Enter}');
+    await user.selectOptions(screen.getByLabelText('Camera'), 'Logitech BRIO');
+    await user.click(button('Look again'));
+    await user.click(button('Show picture and level'));
+    await user.click(button('Stop preview'));
+    expect(bridge.sent).toEqual([
+      { type: 'set-name', name: 'Ada' },
+      { type: 'set-theme', theme: 'dark' },
+      { type: 'set-server', url: 'wss://a.example' },
+      { type: 'choose-device', kind: 'camera', device: { type: 'device', id: 'usb' } },
+      { type: 'refresh-devices' },
+      { type: 'preview', on: true },
+      { type: 'preview', on: false },
+    ]);
+  });
+
+  it('clear the history only after a question', async () => {
+    const { sent } = await open('settings');
+    await fireEvent.click(button('Clear call history…'));
+    expect(sent('clear-history')).toEqual([]);
+    await fireEvent.click(button('Clear'));
+    expect(sent('clear-history')).toHaveLength(1);
+  });
+
+  it('the theme of the snapshot is the theme of the window', async () => {
+    const { tell } = await open({ snapshot: home({ theme: 'light' }) });
+    expect(document.documentElement.dataset['theme']).toBe('light');
+    tell({ theme: 'dark' });
+    expect(document.documentElement.dataset['theme']).toBe('dark');
+  });
+});
+
+describe('what goes wrong', () => {
+  it('stays on the screen until it was read', async () => {
+    const { sent, tell } = await open('notices');
+    const notices = within(screen.getByRole('region', { name: 'Messages' }));
+    await fireEvent.click(notices.getAllByRole('button', { name: 'Dismiss' })[1]!);
+    expect(sent('dismiss-notice')).toEqual([{ type: 'dismiss-notice', id: 2 }]);
+    tell({ notices: [{ id: 3, tone: 'warning', sentence: sentence('The disk is full.') }] });
+    expect(notices.getByText('The disk is full.')).toBeVisible();
+  });
+
+  it('is said in a call too, while good news waits', async () => {
+    const warning = { id: 4, tone: 'warning', sentence: sentence('The camera was unplugged.') } as const;
+    const good = { id: 5, tone: 'plain', sentence: sentence('Zoë is now a contact.') } as const;
+    await open({ snapshot: home({ call: call(), notices: [warning, good] }) });
+    expect(screen.getByText('The camera was unplugged.')).toBeVisible();
+    expect(screen.queryByText('Zoë is now a contact.')).toBeNull();
+  });
+
+  it('at the start is a sentence in the window', async () => {
+    await open('failure');
+    expect(screen.getByText(/already running with this profile/)).toBeVisible();
+  });
+
+  it('on the way to the engine does not break the window', async () => {
+    const { bridge } = await open('in-call');
+    bridge.command = () => Promise.reject(new Error('gone'));
+    press('m');
+    await Promise.resolve();
+    expect(screen.getByRole('main')).toBeVisible();
+  });
+});
