@@ -28,6 +28,12 @@ fn use_server(server: &str) {
     unsafe { std::env::set_var("PULSE_SERVER", server) };
     // SAFETY: as above.
     unsafe { std::env::remove_var("XDG_RUNTIME_DIR") };
+    // An account on which nothing has used sound before: there is no cookie yet.
+    let home = std::env::temp_dir().join(format!("ahoy-fresh-home-{}", std::process::id()));
+    let _ = std::fs::remove_dir_all(&home);
+    std::fs::create_dir_all(&home).unwrap();
+    // SAFETY: as above.
+    unsafe { std::env::set_var("HOME", &home) };
 }
 
 fn daemon(rate: u32, channels: u8) -> Pulse {

@@ -52,6 +52,7 @@ fn server() -> Result<Arc<cpal::Host>, cpal::Error> {
             *kept = None;
         }
     }
+    super::cookie::ensure();
     let host = Arc::new(cpal::host_from_id(HostId::PulseAudio)?);
     *lock() = Some(Arc::clone(&host));
     Ok(host)

@@ -4,6 +4,8 @@
 //! differs between systems is which of cpal's hosts to ask; that is one file a system.
 
 #[cfg(target_os = "linux")]
+mod cookie;
+#[cfg(target_os = "linux")]
 mod linux;
 #[cfg(not(target_os = "linux"))]
 mod single;
