@@ -157,7 +157,7 @@ fn read_folder(folder: &Path) -> anyhow::Result<Vec<(String, Vec<u8>)>> {
 }
 
 fn crates() -> anyhow::Result<()> {
-    run::must(run::cargo().args(["test", "--workspace", "--exclude", "ahoy-tests", "--locked"]))
+    run::must(run::cargo().args(["test", "--workspace", "--exclude", "ahoy-tests", "--locked", "--no-fail-fast"]))
 }
 
 fn end_to_end() -> anyhow::Result<()> {
