@@ -3,9 +3,10 @@
 //! ```text
 //! +--------------------------------+
 //! | colour bars                    |  1/10 of the height
-//! | textured ground that drifts,   |
-//! | tinted by who shows it;        |
-//! |            (o) a bouncing disc |
+//! | a still ground with a camera's |
+//! | noise, tinted by who shows it; |
+//! | in the middle somebody who     |
+//! | moves;     (o) a bouncing disc |
 //! +--------------------------------+
 //! | 16 x 6 black and white cells   |  6/20 of the height
 //! +--------------------------------+
@@ -45,16 +46,18 @@ pub struct Pattern {
     seed: u32,
     /// `PERIOD` rows, each as wide as the picture and a period more, so that drifting is copying from another place.
     ground: Vec<u8>,
-    /// A second texture, laid over the first, which drifts the other way: no motion vector fits both, so the picture
-    /// costs bits as a real one does.
+    /// A second texture, laid over the first where somebody moves; it drifts the other way, so no motion vector fits both
+    /// and it costs bits as a face does.
     veil: Vec<u8>,
+    /// What a sensor adds to a still scene, 0..=4; each frame takes it from another place.
+    noise: Vec<u8>,
     ground_width: usize,
 }
 
 impl Pattern {
     /// A pattern; the seed gives the tint and texture, so that two people's pictures differ.
     pub fn new(seed: u32) -> Self {
-        Self { seed, ground: Vec::new(), veil: Vec::new(), ground_width: 0 }
+        Self { seed, ground: Vec::new(), veil: Vec::new(), noise: Vec::new(), ground_width: 0 }
     }
 
     /// Draws frame `number` over the whole picture. Pictures smaller than [`MIN_SIDE`] either way become black.
@@ -88,22 +91,35 @@ impl Pattern {
             60 + wave / 2 + coarse.at(x, y)
         });
         self.veil = periodic(width, |x, y| fine.at(3 * x, 3 * y));
+        let mut state = self.seed | 1;
+        self.noise = periodic(width, |_, _| {
+            state = xorshift(state);
+            (state >> 8) as usize % 5
+        });
         self.ground_width = width;
     }
 
     fn draw_ground(&self, picture: &mut I420, number: u32) {
-        let width = picture.width as usize;
+        let (width, height) = (picture.width as usize, picture.height as usize);
+        let row_of = |texture: &'_ [u8], x: usize, y: usize| -> usize {
+            debug_assert_eq!(texture.len(), (width + PERIOD) * PERIOD);
+            y % PERIOD * (width + PERIOD) + x % PERIOD
+        };
         let step = (width / 320).max(1);
         let drift = number as usize % PERIOD;
-        let (right, down) = (drift * step % PERIOD, drift * (step / 2 + 1) % PERIOD);
-        let end = code_top(picture.height as usize, 0);
+        let (right, down) = (drift * step, drift * (step / 2 + 1));
+        // Any two odd factors that are far from each other: neighbouring frames have nothing in common.
+        let (noise_x, noise_y) = (number as usize * 97, number as usize * 181);
+        let end = code_top(height, 0);
+        let (middle, reach) = (width / 2, width / 5);
         for (y, row) in picture.y.chunks_exact_mut(width).take(end).enumerate() {
-            let from = (y + down) % PERIOD * (width + PERIOD) + right;
-            let over = (y + PERIOD - down) % PERIOD * (width + PERIOD) + (PERIOD - right) % PERIOD;
-            let (ground, veil) = (&self.ground[from..from + width], &self.veil[over..over + width]);
-            for ((pixel, ground), veil) in row.iter_mut().zip(ground).zip(veil) {
-                *pixel = ground + veil;
-            }
+            let (ground, noise) = (row_of(&self.ground, 0, y), row_of(&self.noise, noise_x, y + noise_y));
+            lay(row, &self.ground[ground..], &self.noise[noise..]);
+            let half = half_width(reach, y, end);
+            let (from, to) = (middle - half, middle + half);
+            let moved = row_of(&self.ground, right, y + down);
+            let over = row_of(&self.veil, PERIOD - right % PERIOD, y + PERIOD - down % PERIOD);
+            lay(&mut row[from..to], &self.ground[moved + from..], &self.veil[over + from..]);
         }
         let (u, v) = tint(self.seed);
         picture.u.fill(u);
@@ -111,8 +127,27 @@ impl Pattern {
     }
 }
 
+/// One texture laid over another.
+fn lay(row: &mut [u8], below: &[u8], above: &[u8]) {
+    for ((pixel, below), above) in row.iter_mut().zip(below).zip(above) {
+        *pixel = below + above;
+    }
+}
+
+/// Half the width of whoever moves at row `y` of `end`: an ellipse from the bars to the cells.
+fn half_width(reach: usize, y: usize, end: usize) -> usize {
+    let away = (2 * y).abs_diff(end);
+    reach * (end * end).saturating_sub(away * away).isqrt() / end.max(1)
+}
+
+fn xorshift(mut state: u32) -> u32 {
+    state ^= state << 13;
+    state ^= state >> 17;
+    state ^ state << 5
+}
+
 /// `PERIOD` rows of `width` and a period more, of a texture that repeats after a period.
-fn periodic(width: usize, texture: impl Fn(usize, usize) -> usize) -> Vec<u8> {
+fn periodic(width: usize, mut texture: impl FnMut(usize, usize) -> usize) -> Vec<u8> {
     let mut rows = Vec::with_capacity((width + PERIOD) * PERIOD);
     for y in 0..PERIOD {
         let start = rows.len();
@@ -139,10 +174,7 @@ impl Lattice {
         let mut state = seed ^ 0x9e37_79b9;
         Self(std::array::from_fn(|_| {
             // xorshift; any nonzero state will do.
-            state = state.max(1);
-            state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
+            state = xorshift(state.max(1));
             (state % 48) as u8
         }))
     }

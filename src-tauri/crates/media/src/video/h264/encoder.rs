@@ -5,8 +5,8 @@ use std::ptr::from_mut;
 use std::time::Instant;
 
 use openh264::encoder::{
-    BitRate, Encoder, EncoderConfig, FrameRate as CodecFrameRate, FrameType, Profile, RateControlMode, UsageType,
-    VuiConfig,
+    BitRate, Complexity, Encoder, EncoderConfig, FrameRate as CodecFrameRate, FrameType, Profile, RateControlMode,
+    UsageType, VuiConfig,
 };
 use openh264::formats::YUVSource;
 use openh264::{OpenH264API, Timestamp};
@@ -15,6 +15,7 @@ use openh264_sys2::{
     ENCODER_OPTION_TRACE_LEVEL, SBitrateInfo, SEncoderStatistics, SPATIAL_LAYER_ALL, WELS_LOG_QUIET,
 };
 
+use super::hold::Hold;
 use super::{EncodeError, EncodedPicture, VideoEncoder};
 use crate::units::{Bitrate, FrameRate};
 use crate::video::{I420, VideoFrame};
@@ -29,6 +30,7 @@ pub struct H264Encoder {
     bitrate: Bitrate,
     frame_rate: FrameRate,
     state: State,
+    hold: Hold,
     /// The first frame's time: the codec counts milliseconds from there.
     epoch: Option<Instant>,
 }
@@ -44,7 +46,13 @@ enum State {
 impl H264Encoder {
     /// An encoder that will hold `bitrate` at `frame_rate`. The codec itself is made with the first frame.
     pub fn new(bitrate: Bitrate, frame_rate: FrameRate) -> Self {
-        Self { bitrate: bitrate.clamp(MIN_BITRATE, MAX_BITRATE), frame_rate, state: State::Closed, epoch: None }
+        Self {
+            bitrate: bitrate.clamp(MIN_BITRATE, MAX_BITRATE),
+            frame_rate,
+            state: State::Closed,
+            hold: Hold::new(),
+            epoch: None,
+        }
     }
 
     /// The rate it holds now.
@@ -56,7 +64,7 @@ impl H264Encoder {
         let config = EncoderConfig::new()
             .usage_type(UsageType::CameraVideoRealTime)
             .rate_control_mode(RateControlMode::Bitrate)
-            .bitrate(BitRate::from_bps(self.bitrate.as_bps() as u32))
+            .bitrate(BitRate::from_bps(self.asked().as_bps() as u32))
             .max_frame_rate(CodecFrameRate::from_hz(self.frame_rate.as_f32()))
             .profile(Profile::Baseline)
             .vui(VuiConfig::bt601())
@@ -64,6 +72,9 @@ impl H264Encoder {
             .skip_frames(false)
             // Key frames come on request and at the start only; a scene cut is no reason for a burst.
             .scene_change_detect(false)
+            // Measured at 720p30 and 1.5 Mbps of a camera's picture: a sixth less time than the stock settings for 0.15 dB.
+            .complexity(Complexity::Low)
+            .adaptive_quantization(false)
             // A single slice is coded at a time, so more threads would only wait.
             .num_threads(1);
         let mut encoder = Encoder::with_api_config(OpenH264API::from_source(), config).map_err(codec_error)?;
@@ -76,9 +87,15 @@ impl H264Encoder {
         Ok(Box::new(encoder))
     }
 
+    /// What the codec is asked for, so that [`Self::bitrate`] comes out.
+    fn asked(&self) -> Bitrate {
+        self.hold.ask(self.bitrate).clamp(MIN_BITRATE, MAX_BITRATE)
+    }
+
     fn tell_bitrate(&mut self) {
+        let asked = self.asked();
         let State::Open { encoder, .. } = &mut self.state else { return };
-        let mut info = SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: self.bitrate.as_bps() as i32 };
+        let mut info = SBitrateInfo { iLayer: SPATIAL_LAYER_ALL, iBitrate: asked.as_bps() as i32 };
         // The ceiling first, else a target above the old ceiling is refused. The answer can be an error although the
         // new rate took effect (the codec compares with its level's limit), so it is not looked at.
         // SAFETY: both options read one SBitrateInfo, which outlives the calls.
@@ -97,6 +114,7 @@ impl VideoEncoder for H264Encoder {
         let size = (picture.width, picture.height);
         let fits = matches!(self.state, State::Open { width, height, .. } if (width, height) == size);
         if !fits {
+            self.hold.restart();
             self.state = State::Open { encoder: self.open()?, width: size.0, height: size.1 };
         }
         let State::Open { encoder, .. } = &mut self.state else { return Ok(None) };
@@ -123,6 +141,10 @@ impl VideoEncoder for H264Encoder {
         if data.is_empty() {
             return Ok(None);
         }
+        let qp = mean_qp(encoder);
+        if !key_frame && self.hold.handle(data.len(), qp, self.bitrate, self.frame_rate) {
+            self.tell_bitrate();
+        }
         Ok(Some(EncodedPicture {
             data,
             key_frame,
@@ -130,7 +152,7 @@ impl VideoEncoder for H264Encoder {
             number: frame.number,
             width: size.0,
             height: size.1,
-            qp: mean_qp(encoder),
+            qp,
         }))
     }
 
@@ -138,6 +160,7 @@ impl VideoEncoder for H264Encoder {
         let bitrate = bitrate.clamp(MIN_BITRATE, MAX_BITRATE);
         if bitrate != self.bitrate {
             self.bitrate = bitrate;
+            self.hold.restart();
             self.tell_bitrate();
         }
     }
@@ -147,6 +170,7 @@ impl VideoEncoder for H264Encoder {
             return;
         }
         self.frame_rate = frame_rate;
+        self.hold.restart();
         let State::Open { encoder, .. } = &mut self.state else { return };
         let mut hertz = frame_rate.as_f32();
         // SAFETY: the option reads one float, which outlives the call.

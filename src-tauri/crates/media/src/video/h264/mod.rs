@@ -2,6 +2,7 @@
 
 mod decoder;
 mod encoder;
+mod hold;
 pub mod nal;
 
 use std::time::Instant;
