@@ -89,13 +89,29 @@ pub enum SignalBody {
         /// The ICE generation it belongs to.
         username_fragment: Option<String>,
     },
-    /// What the sender now sends, so that the other side can say so in words. Absolute, so a lost one does no harm.
+    /// What the sender now sends and shows, so that the other side can say so in words and send no more than is seen.
+    /// Absolute, so a lost one does no harm.
     MediaState {
         /// The microphone is on.
         microphone: bool,
         /// The camera is on.
         camera: bool,
+        /// The camera is on, but its picture pauses until there is rate for one. Left out when false.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        paused: bool,
+        /// How large the sender shows the other side's picture. Left out when not known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        view: Option<PixelSize>,
     },
+}
+
+/// A size in pixels of the screen. From the network: may be anything, zero among it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PixelSize {
+    /// Across.
+    pub width: u16,
+    /// Down.
+    pub height: u16,
 }
 
 /// Offer or answer (JSEP, RFC 9429).

@@ -3,7 +3,9 @@
 
 mod common;
 
-use ahoy_protocol::{CallId, DescriptionKind, HangUpReason, Message, MessageError, Signal, SignalBody, limits};
+use ahoy_protocol::{
+    CallId, DescriptionKind, HangUpReason, Message, MessageError, PixelSize, Signal, SignalBody, limits,
+};
 use common::{ada, call, every_message};
 use proptest::prelude::*;
 
@@ -36,7 +38,10 @@ fn any_body() -> impl Strategy<Value = SignalBody> {
                 index,
                 username_fragment
             }),
-        any::<(bool, bool)>().prop_map(|(microphone, camera)| SignalBody::MediaState { microphone, camera }),
+        any::<(bool, bool, bool, Option<(u16, u16)>)>().prop_map(|(microphone, camera, paused, view)| {
+            let view = view.map(|(width, height)| PixelSize { width, height });
+            SignalBody::MediaState { microphone, camera, paused, view }
+        }),
     ]
 }
 

@@ -152,8 +152,8 @@ impl Call {
             direction: Direction::Outgoing,
             peer_name: None,
             video_wanted: video,
-            local: MediaOn { microphone: true, camera: video },
-            remote: MediaOn { microphone: false, camera: false },
+            local: MediaOn { microphone: true, camera: video, ..MediaOn::default() },
+            remote: MediaOn::default(),
             remote_told: None,
             started: now,
             sent: now,
@@ -199,8 +199,8 @@ impl Call {
             direction,
             peer_name: Some(name),
             video_wanted: video,
-            local: MediaOn { microphone: true, camera: false },
-            remote: MediaOn { microphone: true, camera: video },
+            local: MediaOn { microphone: true, ..MediaOn::default() },
+            remote: MediaOn { microphone: true, camera: video, ..MediaOn::default() },
             remote_told: None,
             started: now,
             sent: now.checked_sub(age).unwrap_or(now),
@@ -264,7 +264,7 @@ impl Call {
         self.local.camera = video;
         let signal = self.wire.next(SignalBody::Accept { video });
         let accept = Resend::begin(&self.wire, desk, signal, false, now);
-        if self.local != (MediaOn { microphone: true, camera: video }) {
+        if self.local != (MediaOn { microphone: true, camera: video, ..MediaOn::default() }) {
             self.tell_media(desk);
         }
         if self.connection == Connection::NotMade {
@@ -523,8 +523,8 @@ impl Call {
                 negotiator.on_remote_candidate(Candidate { candidate, mid, index, username_fragment }, &mut io);
                 None
             }
-            SignalBody::MediaState { microphone, camera } => {
-                self.on_media_state(sequence, MediaOn { microphone, camera }, now);
+            SignalBody::MediaState { microphone, camera, paused, view } => {
+                self.on_media_state(sequence, MediaOn { microphone, camera, paused, view }, now);
                 None
             }
         }
@@ -575,7 +575,7 @@ impl Call {
         match &self.stage {
             Stage::Calling { .. } | Stage::Ringing { .. } if self.negotiator.is_invited() => {
                 if self.remote_told.is_none() {
-                    self.remote = MediaOn { microphone: true, camera: video };
+                    self.remote = MediaOn { microphone: true, camera: video, ..MediaOn::default() };
                 }
                 // Also the echo that the callee waits for.
                 self.tell_media(desk);
@@ -728,8 +728,8 @@ impl Call {
     }
 
     fn tell_media(&mut self, desk: &mut Desk) {
-        let MediaOn { microphone, camera } = self.local;
-        self.wire.say(desk, SignalBody::MediaState { microphone, camera });
+        let MediaOn { microphone, camera, paused, view } = self.local;
+        self.wire.say(desk, SignalBody::MediaState { microphone, camera, paused, view });
     }
 
     fn is_accepted(&self) -> bool {

@@ -1,5 +1,6 @@
 //! What there is to show of the call.
 
+use ahoy_protocol::PixelSize;
 use std::time::Instant;
 
 use ahoy_protocol::{AhoyId, CallId};
@@ -77,13 +78,17 @@ pub enum Direction {
     Incoming,
 }
 
-/// What one side sends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// What one side sends, and how large it shows what it gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct MediaOn {
     /// The microphone is on.
     pub microphone: bool,
     /// The camera is on.
     pub camera: bool,
+    /// The camera's picture pauses for want of rate.
+    pub paused: bool,
+    /// How large this side shows the other's picture, if it says so.
+    pub view: Option<PixelSize>,
 }
 
 /// Names one peer connection of this session's life.

@@ -207,11 +207,14 @@ fn mute_and_camera_are_told_and_an_older_word_does_not_undo_a_newer() {
     let mut world = running(13);
     world.carrier.delay_ms = (5, 400);
     for n in 0..20 {
-        world.command(0, Command::SetMedia(MediaOn { microphone: n % 2 == 0, camera: n % 3 == 0 }));
+        world.command(
+            0,
+            Command::SetMedia(MediaOn { microphone: n % 2 == 0, camera: n % 3 == 0, ..MediaOn::default() }),
+        );
         world.run(ms(3));
     }
     world.run(secs(2));
-    assert_eq!(world.view(1).remote, MediaOn { microphone: false, camera: false });
+    assert_eq!(world.view(1).remote, MediaOn::default());
 }
 
 #[test]
@@ -222,7 +225,7 @@ fn someone_who_missed_the_end_is_told_again() {
     world.run(secs(1));
     world.eat = Box::new(|_, _| false);
     assert!(world.active(1));
-    world.command(1, Command::SetMedia(MediaOn { microphone: false, camera: false }));
+    world.command(1, Command::SetMedia(MediaOn::default()));
     world.run(secs(1));
     assert_eq!(world.reasons(1), [EndReason::RemoteHungUp]);
     world.assert_nothing_leaks();

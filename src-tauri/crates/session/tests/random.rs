@@ -46,7 +46,7 @@ fn step(world: &mut World, rng: &mut Rng) {
         11 => world.command(end, Command::Decline),
         12..14 => world.command(end, Command::HangUp),
         14 => {
-            let media = MediaOn { microphone: rng.percent(50), camera: rng.percent(50) };
+            let media = MediaOn { microphone: rng.percent(50), camera: rng.percent(50), ..MediaOn::default() };
             world.command(end, Command::SetMedia(media));
         }
         15 => world.command(end, Command::NetworkChanged),
@@ -160,7 +160,12 @@ fn any_body(rng: &mut Rng) -> SignalBody {
             index: None,
             username_fragment: rng.percent(50).then(|| text(rng)),
         },
-        _ => SignalBody::MediaState { microphone: rng.percent(50), camera: rng.percent(50) },
+        _ => SignalBody::MediaState {
+            microphone: rng.percent(50),
+            camera: rng.percent(50),
+            paused: rng.percent(10),
+            view: None,
+        },
     }
 }
 

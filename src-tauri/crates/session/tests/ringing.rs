@@ -34,7 +34,7 @@ fn a_call_is_made_rings_is_answered_and_hung_up() {
     world.run(ms(300));
     assert!(world.active(0) && world.active(1));
     assert_eq!((world.view(0).call, world.view(1).call), (id, id));
-    assert_eq!(world.view(0).remote, MediaOn { microphone: true, camera: true });
+    assert_eq!(world.view(0).remote, MediaOn { microphone: true, camera: true, ..MediaOn::default() });
     world.run(secs(600));
     world.command(0, Command::HangUp);
     world.run(secs(1));

@@ -414,8 +414,8 @@ fn in_call() -> std::mem::Discriminant<State> {
         peer_name: None,
         direction: Direction::Incoming,
         phase: Phase::Calling,
-        local: MediaOn { microphone: false, camera: false },
-        remote: MediaOn { microphone: false, camera: false },
+        local: MediaOn::default(),
+        remote: MediaOn::default(),
         video_wanted: false,
     }))
 }
