@@ -11,4 +11,8 @@ microphone: boolean,
 /**
  * The camera is on.
  */
-camera: boolean, };
+camera: boolean, 
+/**
+ * The camera is on, but the path has no room for its picture now: sound goes first.
+ */
+paused: boolean, };

@@ -1,5 +1,6 @@
 //! Rare things that happen: for tones, notifications, logs and measurements. What there is to show is in the snapshot.
 
+use ahoy_media::rate::Reason;
 use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
 use ahoy_peer::StatsReport;
 use serde::Serialize;
@@ -123,6 +124,10 @@ pub struct VideoEncodeCounts {
     pub key_frames_encoded: u64,
     /// Pictures that the camera gave and nobody encoded, because a newer one was there.
     pub frames_skipped: u64,
+    /// Pictures that were not encoded because what waited to leave would have made them late.
+    pub frames_held_back: u64,
+    /// Why no better picture is sent (`qualityLimitationReason`).
+    pub quality_limitation_reason: Reason,
     /// Sum of the quantisers.
     pub qp_sum: u64,
     /// Sum of the time spent encoding, seconds.

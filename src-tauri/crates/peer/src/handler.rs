@@ -197,7 +197,7 @@ impl PeerConnectionEventHandler for Handler {
         match state {
             ConnectionState::Connected => {
                 let mut stage = lock(&self.stage);
-                stage.tell_target();
+                stage.tell_target(at);
                 if self.life.outgoing.is_allowed() {
                     stage.tell_key_frame(at);
                 }

@@ -1,14 +1,14 @@
 //! The two places in the stack's interceptor chain that are ours.
 //!
 //! ```text
-//! wire ◄─ WireTap ─ TWCC sender ─ TWCC receiver ─ receiver report ─ sender report ─ MediaTap ─► (nothing: media ends here)
+//! wire ◄─ WireTap ─ TWCC receiver ─ receiver report ─ sender report ─ MediaTap ─► (nothing: media ends here)
 //! ```
 //!
 //! `MediaTap` takes received RTP out of the chain after the stock interceptors have counted it, and hands it to the sinks
-//! at once: neither the stack's own queue of 256 events that drops, nor another task lies between network and sink.
+//! at once; what is sent waits there for the pacer. Neither the stack's own queue of 256 events that drops, nor another task lies between network and sink.
 
 use crate::stage::Stage;
-use rtc::interceptor::{Attribute, AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
+use rtc::interceptor::{AttributedPacket, Interceptor, Packet, StreamInfo, TaggedPacket};
 use rtc::rtcp::sender_report::SenderReport;
 use rtc::sansio::Protocol;
 use rtc::shared::TransportContext;
@@ -64,10 +64,11 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for MediaTap {
 
     fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Error> {
         self.now = Some(msg.now);
-        if let Packet::Rtp(packet) = &msg.message.packet {
-            lock(&self.stage).handle_sent(msg.now, packet);
+        match msg.message.packet {
+            // It leaves when the pacer says so, by `poll_write`.
+            Packet::Rtp(packet) => lock(&self.stage).handle_outgoing(msg.now, packet),
+            _ => self.writes.push_back(msg),
         }
-        self.writes.push_back(msg);
         Ok(())
     }
 
@@ -76,13 +77,10 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for MediaTap {
             return Some(msg);
         }
         let now = self.now?;
-        let packet = lock(&self.stage).poll_write()?;
-        let again = matches!(packet, Packet::Rtp(_));
-        let mut message = AttributedPacket::new(packet);
-        if again {
-            message.add(Attribute::Retransmission);
-        }
-        Some(TaggedPacket { now, transport: TransportContext::default(), message })
+        let mut stage = lock(&self.stage);
+        let packet = stage.poll_write().or_else(|| stage.poll_media(now).map(Packet::Rtp))?;
+        drop(stage);
+        Some(TaggedPacket { now, transport: TransportContext::default(), message: AttributedPacket::new(packet) })
     }
 
     fn handle_timeout(&mut self, now: Instant) -> Result<(), Error> {
@@ -92,7 +90,8 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for MediaTap {
     }
 
     fn poll_timeout(&mut self) -> Option<Instant> {
-        lock(&self.stage).poll_timeout()
+        let now = self.now?;
+        lock(&self.stage).poll_timeout(now)
     }
 }
 

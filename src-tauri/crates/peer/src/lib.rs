@@ -14,11 +14,9 @@ mod error;
 mod event;
 mod handler;
 mod interceptor;
-
 mod media;
 mod outgoing;
 mod peer;
-mod rate;
 mod rtp;
 mod runtime;
 mod sending;
@@ -26,6 +24,7 @@ mod setup;
 mod stage;
 mod stats;
 mod stats_report;
+mod uplink;
 
 pub use config::{IcePolicy, IceServer, Loopback, PeerConfig, Role};
 pub use error::{FailReason, PeerError};

@@ -69,6 +69,17 @@ impl VideoSender {
     pub fn send(&self, unit: OutgoingVideo) -> SendOutcome {
         self.0.push_video(unit)
     }
+
+    /// Whether a picture that is encoded now would leave soon. If not, drop it: a newer one will be better then.
+    pub fn may_encode(&self) -> bool {
+        self.0.may_encode()
+    }
+
+    /// Says how much the source could use at best, bits per second with headers: nobody probes for more. Zero while the
+    /// camera is off.
+    pub fn set_demand(&self, bits_per_second: u64) {
+        self.0.set_video_demand(bits_per_second);
+    }
 }
 
 /// One Opus packet that arrived, in order of arrival, not of sending. Doubled packets are left out.

@@ -12,6 +12,20 @@ pub(crate) const AUDIO_DEPTH: usize = 10;
 /// Access units; the video-send thread encodes the latest frame, so more than one waiting means that the network task is late.
 pub(crate) const VIDEO_DEPTH: usize = 4;
 
+/// Sound at its best, headers included, bits per second.
+const AUDIO_DEMAND: u64 = 92_000;
+
+/// What a source could use, bits per second.
+#[derive(Debug)]
+struct Demand(AtomicU64);
+
+impl Default for Demand {
+    /// Who says nothing could use all there is.
+    fn default() -> Self {
+        Self(AtomicU64::new(20_000_000))
+    }
+}
+
 #[derive(Debug, Default)]
 struct Queues {
     audio: VecDeque<OutgoingAudio>,
@@ -29,6 +43,10 @@ pub(crate) struct Outgoing {
     connected: AtomicBool,
     closed: AtomicBool,
     key_wanted: AtomicBool,
+    /// A picture that is encoded now would wait too long.
+    congested: AtomicBool,
+    /// What the picture's source could use, bits per second.
+    video_demand: Demand,
     audio_dropped: AtomicU64,
     video_dropped: AtomicU64,
 }
@@ -162,6 +180,23 @@ impl Outgoing {
         self.closed.store(true, Ordering::Release);
         self.forget_unless_open();
         self.wake.notify_one();
+    }
+
+    pub(crate) fn set_may_encode(&self, may: bool) {
+        self.congested.store(!may, Ordering::Release);
+    }
+
+    pub(crate) fn may_encode(&self) -> bool {
+        !self.congested.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn set_video_demand(&self, bits_per_second: u64) {
+        self.video_demand.0.store(bits_per_second, Ordering::Release);
+    }
+
+    /// What all sources together could use, bits per second.
+    pub(crate) fn demand(&self) -> u64 {
+        AUDIO_DEMAND.saturating_add(self.video_demand.0.load(Ordering::Acquire))
     }
 
     /// What our own full queues forgot: sound packets, pictures.

@@ -3,7 +3,6 @@
 use crate::handler::{Handler, Life};
 use crate::interceptor::lock;
 use crate::outgoing::Outgoing;
-use crate::rate::LossBased;
 use crate::runtime::{PeerRuntime, Poke};
 use crate::sending::Sending;
 use crate::stage::{LocalStream, Stage};
@@ -53,11 +52,11 @@ impl Inner {
     async fn stats(&self) -> StatsReport {
         let now = Instant::now();
         let stack = self.connection.get_stats(now, StatsSelector::None).await;
-        let (stats, target) = {
+        let (stats, uplink) = {
             let stage = lock(&self.stage);
-            (stage.stats(), stage.target())
+            (stage.stats(), stage.rate_state())
         };
-        let report = stats_report::build((now - self.created).as_secs_f64(), &stack, stats, target);
+        let report = stats_report::build((now - self.created).as_secs_f64(), &stack, stats, uplink);
         let (rtcp, stun) =
             (report.remote_inbound_video.round_trip_time_measurements, report.candidate_pair.current_round_trip_time);
         // Until receiver reports come, the connectivity checks know better than a guess.
@@ -109,13 +108,8 @@ impl Peer {
         outgoing.allow(config.media_allowed);
         let (audio_ssrc, video_ssrc, rtx_ssrc) = distinct_ssrcs();
         let streams = (LocalStream::new(audio_ssrc, None), LocalStream::new(video_ssrc, Some(rtx_ssrc)));
-        let stage = Arc::new(Mutex::new(Stage::new(
-            Arc::clone(&outgoing),
-            events.clone(),
-            (audio, video),
-            streams,
-            Box::new(LossBased::new()),
-        )));
+        let stage =
+            Arc::new(Mutex::new(Stage::new(Arc::clone(&outgoing), events.clone(), (audio, video), streams, created)));
         let poke = Arc::new(Poke::default());
         poke.set_relaying(has_relay(&config));
         let life = Arc::new(Life::new(events.clone(), Arc::clone(&outgoing)));
@@ -400,6 +394,7 @@ impl Drop for Peer {
 
 /// Once a second, while connected.
 async fn tell_stats(inner: Arc<Inner>, events: mpsc::Sender<PeerEvent>) {
+    let mut path_changes = 0;
     let mut tick = tokio::time::interval(STATS_INTERVAL);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -412,6 +407,12 @@ async fn tell_stats(inner: Arc<Inner>, events: mpsc::Sender<PeerEvent>) {
         }
         if inner.outgoing.is_connected() {
             let mut report = inner.stats().await;
+            let changes = report.transport.selected_candidate_pair_changes;
+            let before = std::mem::replace(&mut path_changes, changes);
+            // The first choice is where the estimate began.
+            if before != 0 && changes != before {
+                lock(&inner.stage).handle_new_path(Instant::now());
+            }
             inner.poke.set_relaying(report.candidate_pair.local_candidate_type == CandidateType::Relay);
             if inner.closed_by_other().await {
                 report.transport.dtls_state = "closed".to_owned();

@@ -19,7 +19,6 @@ pub(crate) struct Sending {
     pub(crate) audio: Arc<TrackLocalStaticRTP>,
     pub(crate) video: Arc<TrackLocalStaticRTP>,
     audio_sequence: u16,
-    video_sequence: u16,
     video_epoch: Instant,
     video_offset: u32,
     speaking: bool,
@@ -40,7 +39,6 @@ impl Sending {
             // Random (RFC 3550, 5.1), and far from the wrap: SRTP receivers guess the rollover counter from the first
             // packet they see (RFC 3711, 3.3.1).
             audio_sequence: rand::random::<u16>() & 0x7FFF,
-            video_sequence: rand::random::<u16>() & 0x7FFF,
             video_epoch: now,
             video_offset: rand::random(),
             speaking: false,
@@ -92,9 +90,8 @@ impl Sending {
             if !self.outgoing.is_open() {
                 return;
             }
-            let sequence = self.video_sequence;
-            self.video_sequence = sequence.wrapping_add(1);
-            let packet = rtp_packet(stream, sequence, timestamp, n == last, payload);
+            // Numbered when it leaves the pacer.
+            let packet = rtp_packet(stream, 0, timestamp, n == last, payload);
             if let Err(error) = self.video.write_rtp(packet).await {
                 tracing::debug!(%error, "picture not sent");
                 return;

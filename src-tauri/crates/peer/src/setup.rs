@@ -7,9 +7,7 @@ use crate::runtime::{LocalAddresses, PeerRuntime};
 use crate::stage::Stage;
 use crate::{MediaKind, PeerError};
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::interceptor::{
-    ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder, TwccSenderBuilder,
-};
+use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCConfigurationBuilder;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
@@ -103,11 +101,11 @@ fn media_engine() -> Result<MediaEngine, PeerError> {
     Ok(engine)
 }
 
-/// The stock parts that only count and report, and ours. No stock NACK, pacer or congestion control.
+/// The stock parts that only count and report, and ours. No stock NACK, pacer or congestion control; nor the stock
+/// numbering of packets, which leaves out retransmissions.
 fn interceptors(stage: &Arc<Mutex<Stage>>) -> Registry {
     Registry::new()
         .with(Slot::from(WireTap::SLOT), WireTap::new(Arc::clone(stage)))
-        .with(Slot::TwccSender, TwccSenderBuilder::new().build())
         .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())

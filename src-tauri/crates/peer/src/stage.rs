@@ -2,19 +2,24 @@
 
 use crate::media::AUDIO_CLOCK;
 use crate::outgoing::Outgoing;
-use crate::rate::RateControl;
 use crate::rtp::audio_in::AudioIn;
 use crate::rtp::history::History;
+use crate::rtp::twcc;
 use crate::rtp::video_in::VideoIn;
+use crate::uplink::{Consequence, Leaving, Uplink};
 use crate::{AudioSink, InboundRtp, MediaKind, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink};
+use ahoy_media::rate::{PacketKind, RateState};
+use ahoy_media::units::Bitrate;
 use bytes::Bytes;
 use rtc::interceptor::StreamInfo;
 use rtc::rtcp::Packet as Rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
 use rtc::rtcp::receiver_report::ReceiverReport;
 use rtc::rtcp::reception_report::ReceptionReport;
 use rtc::rtcp::sender_report::SenderReport;
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
 use rtc::rtcp::transport_feedbacks::transport_layer_nack::{TransportLayerNack, nack_pairs_from_sequence_numbers};
 use rtc::rtp;
 use std::collections::VecDeque;
@@ -89,14 +94,16 @@ pub(crate) struct Stage {
     video_rtx_ssrc: Option<u32>,
     pub(crate) audio_out: LocalStream,
     pub(crate) video_out: LocalStream,
-    rate: Box<dyn RateControl>,
+    uplink: Uplink,
+    /// Of the next picture packet that leaves: given late, so that what the pacer throws away leaves no gap.
+    video_sequence: u16,
     told_target: u64,
     rtt: Option<Duration>,
     /// (middle 32 bits of its NTP time, when it left) of our sender reports.
     reports_sent: VecDeque<(u32, Instant)>,
     last_key_event: Option<Instant>,
     key_event_due: Option<Instant>,
-    /// Retransmissions and feedback to send; emptied after every packet handled.
+    /// Feedback to send; emptied after every packet handled.
     writes: VecDeque<rtc::interceptor::Packet>,
     unknown_packets: u64,
 }
@@ -107,7 +114,7 @@ impl Stage {
         events: mpsc::Sender<PeerEvent>,
         sinks: (Box<dyn AudioSink>, Box<dyn VideoSink>),
         streams: (LocalStream, LocalStream),
-        rate: Box<dyn RateControl>,
+        now: Instant,
     ) -> Self {
         Self {
             gate,
@@ -122,7 +129,9 @@ impl Stage {
             audio_out: streams.0,
             video_out: streams.1,
             told_target: 0,
-            rate,
+            uplink: Uplink::new(now),
+            // Far from the wrap: SRTP receivers guess the rollover counter from the first packet they see (RFC 3711, 3.3.1).
+            video_sequence: rand::random::<u16>() & 0x7FFF,
             rtt: None,
             reports_sent: VecDeque::new(),
             last_key_event: None,
@@ -138,6 +147,7 @@ impl Stage {
 
     /// A stream of ours has been negotiated.
     pub(crate) fn bind_local(&mut self, info: &StreamInfo) {
+        self.uplink.bind(info);
         if info.ssrc == self.audio_out.ssrc {
             self.audio_out.bind(info);
         } else if info.ssrc == self.video_out.ssrc {
@@ -250,6 +260,11 @@ impl Stage {
                 self.handle_reports(now, &report.reports);
             } else if let Some(report) = any.downcast_ref::<SenderReport>() {
                 self.handle_reports(now, &report.reports);
+            } else if let Some(report) = any.downcast_ref::<TransportLayerCc>() {
+                self.handle_transport_feedback(now, report);
+            } else if let Some(remb) = any.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
+                self.uplink.handle_remb(now, f64::from(remb.bitrate));
+                self.tell_target(now);
             } else if let Some(nack) = any.downcast_ref::<TransportLayerNack>() {
                 self.handle_nack(now, nack);
             } else if any.downcast_ref::<PictureLossIndication>().is_some() {
@@ -287,8 +302,8 @@ impl Stage {
             }
         }
         if let Some(loss) = worst {
-            self.rate.handle_report(now, loss, self.rtt);
-            self.tell_target();
+            self.uplink.handle_report(now, loss, self.rtt);
+            self.tell_target(now);
         }
     }
 
@@ -302,13 +317,44 @@ impl Stage {
         });
     }
 
+    fn handle_transport_feedback(&mut self, now: Instant, report: &TransportLayerCc) {
+        let consequence = self.uplink.handle_feedback(now, &twcc::feedback(report));
+        self.tell_target(now);
+        match consequence {
+            Consequence::Nothing => {}
+            Consequence::BeginAnew => self.begin_anew(now),
+        }
+        self.gate.set_may_encode(self.uplink.may_encode());
+    }
+
+    /// What waited of the pictures was thrown away: the next one must stand alone.
+    fn begin_anew(&mut self, now: Instant) {
+        // The cut picture must not look whole to the other side.
+        self.video_sequence = self.video_sequence.wrapping_add(1);
+        self.key_frame_asked(now);
+    }
+
+    /// Packets take another way than before.
+    pub(crate) fn handle_new_path(&mut self, now: Instant) {
+        self.rtt = None;
+        self.uplink.handle_new_path(now);
+        self.tell_target(now);
+    }
+
+    /// Bits per second for the encoders together, headers included.
     pub(crate) fn target(&self) -> u64 {
-        self.rate.target()
+        self.uplink.target().as_bps()
+    }
+
+    pub(crate) fn rate_state(&self) -> RateState {
+        self.uplink.state()
     }
 
     /// Says the target when it has changed noticeably.
-    pub(crate) fn tell_target(&mut self) {
-        let target = self.rate.target();
+    pub(crate) fn tell_target(&mut self, now: Instant) {
+        self.uplink.set_demand(Bitrate::bps(self.gate.demand()));
+        self.uplink.forget_again(now);
+        let target = self.target();
         let apart = (target as f64 - self.told_target as f64).abs();
         if apart > self.told_target as f64 * TARGET_STEP
             && self.events.try_send(PeerEvent::TargetBitrate(target)).is_ok()
@@ -335,16 +381,9 @@ impl Stage {
             stream.stats.retransmitted_bytes_sent += again.payload.len() as u64;
             stream.stats.packets_sent += 1;
             stream.stats.bytes_sent += again.payload.len() as u64;
-            let header = rtp::header::Header {
-                version: 2,
-                ssrc,
-                payload_type,
-                sequence_number: again.sequence,
-                timestamp: again.timestamp,
-                marker: again.marker,
-                ..rtp::header::Header::default()
-            };
-            self.writes.push_back(rtc::interceptor::Packet::Rtp(rtp::Packet { header, payload: again.payload }));
+            let packet = rtp_packet((ssrc, payload_type), again.sequence, again.timestamp, again.marker, again.payload);
+            // Full: the oldest goes, which is the one that comes too late.
+            let _ = self.uplink.push(now, PacketKind::Retransmission, packet);
         }
     }
 
@@ -375,8 +414,53 @@ impl Stage {
         self.last_key_event = Some(now);
     }
 
-    /// One of our packets is on its way out.
-    pub(crate) fn handle_sent(&mut self, now: Instant, packet: &rtp::Packet) {
+    /// One of our tracks has a packet to send.
+    pub(crate) fn handle_outgoing(&mut self, now: Instant, packet: rtp::Packet) {
+        let kind = if packet.header.ssrc == self.audio_out.ssrc { PacketKind::Audio } else { PacketKind::Video };
+        if !self.uplink.push(now, kind, packet) {
+            self.uplink.clear_pictures();
+            self.begin_anew(now);
+        }
+        self.gate.set_may_encode(self.uplink.may_encode());
+    }
+
+    /// The packet that leaves now, if one may.
+    pub(crate) fn poll_media(&mut self, now: Instant) -> Option<rtp::Packet> {
+        if !self.gate.is_open() {
+            self.uplink.clear();
+            return None;
+        }
+        loop {
+            let (mut packet, kind, cluster) = match self.uplink.poll(now)? {
+                Leaving::Packet(packet, kind, cluster) => (packet, kind, cluster),
+                Leaving::Padding(size, cluster) => match self.padding(size) {
+                    Some(packet) => (packet, PacketKind::Padding, Some(cluster)),
+                    None => continue,
+                },
+            };
+            if packet.header.ssrc == self.video_out.ssrc {
+                packet.header.sequence_number = self.video_sequence;
+                self.video_sequence = self.video_sequence.wrapping_add(1);
+            }
+            self.handle_sent(now, &packet);
+            self.uplink.send(now, &mut packet, kind, cluster);
+            self.gate.set_may_encode(self.uplink.may_encode());
+            return Some(packet);
+        }
+    }
+
+    /// A packet that carries nothing new, to learn how much passes: one of the last, sent once more, so that it may even
+    /// be of use.
+    fn padding(&mut self, size: usize) -> Option<rtp::Packet> {
+        let stream = &mut self.video_out;
+        let (ssrc, payload_type) = (stream.rtx_ssrc?, stream.rtx_payload_type?);
+        let again = stream.history.padding(size)?;
+        stream.stats.packets_sent += 1;
+        stream.stats.bytes_sent += again.payload.len() as u64;
+        Some(rtp_packet((ssrc, payload_type), again.sequence, again.timestamp, again.marker, again.payload))
+    }
+
+    fn handle_sent(&mut self, now: Instant, packet: &rtp::Packet) {
         let header = &packet.header;
         let size = packet.payload.len() as u64;
         if header.ssrc == self.video_out.ssrc {
@@ -409,12 +493,14 @@ impl Stage {
             self.tell_key_frame(now);
         }
         self.poll_video(now);
+        self.uplink.handle_timeout(now);
+        self.tell_target(now);
     }
 
-    pub(crate) fn poll_timeout(&self) -> Option<Instant> {
+    pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let rtt = self.rtt_or_guess();
         let video = self.video_in.as_ref().and_then(|video| video.poll_timeout(rtt));
-        [video, self.key_event_due].into_iter().flatten().min()
+        [video, self.key_event_due, self.uplink.poll_timeout(now)].into_iter().flatten().min()
     }
 
     pub(crate) fn poll_write(&mut self) -> Option<rtc::interceptor::Packet> {
@@ -423,7 +509,7 @@ impl Stage {
 
     pub(crate) fn stats(&self) -> StageStats {
         let (audio_dropped, video_dropped) = self.gate.dropped();
-        let target_bitrate = self.rate.target() as f64;
+        let target_bitrate = self.target() as f64;
         StageStats {
             inbound_audio: self.audio_in.as_ref().map(AudioIn::stats).unwrap_or_default(),
             inbound_video: self.video_in.as_ref().map(VideoIn::stats).unwrap_or_default(),

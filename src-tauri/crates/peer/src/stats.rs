@@ -1,5 +1,6 @@
 //! Statistics under their W3C webrtc-stats names.
 
+use ahoy_media::rate::RateState;
 use serde::Serialize;
 
 /// One second's figures of a connection. Counters run since the connection was made.
@@ -24,6 +25,9 @@ pub struct StatsReport {
     pub candidate_pair: CandidatePair,
     /// The transport under it.
     pub transport: Transport,
+    /// What the estimator knows of the way out; not W3C's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uplink: Option<RateState>,
 }
 
 /// `RTCInboundRtpStreamStats`.

@@ -2,6 +2,7 @@
 
 use crate::stage::StageStats;
 use crate::{CandidatePair, CandidateType, StatsReport, Transport};
+use ahoy_media::rate::RateState;
 use rtc::peer_connection::transport::RTCIceCandidateType;
 use rtc::statistics::report::{RTCStatsReport, RTCStatsReportEntry};
 
@@ -21,7 +22,7 @@ fn candidate_type(report: &RTCStatsReport, prefix: &str, id: &str) -> Option<Can
 }
 
 /// One report.
-pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, target: u64) -> StatsReport {
+pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, uplink: RateState) -> StatsReport {
     let transport = stack.transport();
     let selected = transport.map(|transport| transport.selected_candidate_pair_id.as_str()).unwrap_or_default();
     let pair = match stack.get(selected) {
@@ -36,7 +37,7 @@ pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, t
             .unwrap_or(CandidateType::Prflx),
         current_round_trip_time: pair.current_round_trip_time,
         total_round_trip_time: pair.total_round_trip_time,
-        available_outgoing_bitrate: target as f64,
+        available_outgoing_bitrate: uplink.target.as_bps() as f64,
         bytes_sent: pair.bytes_sent,
         bytes_received: pair.bytes_received,
     });
@@ -59,5 +60,6 @@ pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, t
         remote_inbound_video: stage.remote_video,
         candidate_pair,
         transport,
+        uplink: Some(uplink),
     }
 }

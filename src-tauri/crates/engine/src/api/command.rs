@@ -40,6 +40,8 @@ pub enum Command {
     SetMicrophone { on: bool },
     /// Camera on or off; off releases the device.
     SetCamera { on: bool },
+    /// How many pixels the other side's picture is shown with; zero: it is not shown. More are then not sent.
+    SetView { width: u16, height: u16 },
     /// Which device to use.
     ChooseDevice { kind: DeviceKind, device: DeviceChoice },
     /// Look for devices again.

@@ -258,6 +258,8 @@ pub struct MediaOn {
     pub microphone: bool,
     /// The camera is on.
     pub camera: bool,
+    /// The camera is on, but the path has no room for its picture now: sound goes first.
+    pub paused: bool,
 }
 
 /// The call's quality in bars and words; thresholds in [`crate::quality`].

@@ -7,17 +7,19 @@
 //! Speaker and network each have their own clock; the speaker's ring is kept at [`QUEUED`], so the speaker's clock draws
 //! the sound, and the jitter buffer takes up the difference. Without a speaker the thread's own clock does.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
 use ahoy_devices::{MicrophoneStream, SpeakerStream};
 use ahoy_media::audio::{
-    AudioPlayout, BLOCK_DURATION, BLOCK_SAMPLES, Block, Level, LevelMeter, Mute, OpusEncoder, OpusSettings, RingSound,
-    SILENCE,
+    AudioPlayout, BLOCK_DURATION, BLOCK_SAMPLES, Block, Level, LevelMeter, Mute, OpusEncoder, OpusSettings,
+    PacketDuration, RingSound, SILENCE,
 };
+use ahoy_media::rate::budget::{AudioPlan, Want};
 use ahoy_media::stats::AudioReceiveCounts;
+use ahoy_media::units::Bitrate;
 use ahoy_peer::{AudioSender, AudioSink, IncomingAudio, OutgoingAudio, SendOutcome};
 use bytes::Bytes;
 use tokio::sync::watch;
@@ -35,6 +37,8 @@ const QUEUED: usize = 2 * BLOCK_SAMPLES;
 const LATE_SAMPLES: usize = 12 * BLOCK_SAMPLES;
 /// Ticks between two reports of levels: 20 a second.
 const LEVEL_TICKS: u32 = 5;
+/// What sound asks of the budget, headers included: 7 kbps in packets of 60 ms, up to 64 in packets of 20 ms.
+pub(super) const WANT: Want = Want { least: Bitrate::kbps(16), most: Bitrate::kbps(92) };
 /// A voice is louder than this (RMS): only for RTP's marker bit.
 const VOICE: f32 = 0.003;
 
@@ -71,6 +75,8 @@ pub(super) struct Shared {
     pub muted: AtomicBool,
     pub sending: AtomicBool,
     pub loss_percent: AtomicU8,
+    /// Sound's part of the budget, bits per second with headers; 0: nothing is known yet.
+    pub share: AtomicU64,
     counts: Mutex<(AudioReceiveCounts, AudioEncodeCounts)>,
 }
 
@@ -284,7 +290,8 @@ impl State {
             let Some(call) = &mut self.call else { continue };
             call.sent.microphone_overruns = microphone.overruns();
             if self.shared.sending.load(Ordering::Acquire) {
-                call.send(&block, !muted && loud > VOICE, self.shared.loss_percent.load(Ordering::Relaxed));
+                call.plan(self.shared.share.load(Ordering::Relaxed), self.shared.loss_percent.load(Ordering::Relaxed));
+                call.send(&block, !muted && loud > VOICE);
             } else {
                 // What was said before the gate opened is not kept, but its time passes.
                 call.timestamp = call.timestamp.wrapping_add(BLOCK_SAMPLES as u32);
@@ -357,13 +364,34 @@ impl Call {
         }
     }
 
-    fn send(&mut self, block: &Block, voice: bool, loss_percent: u8) {
+    /// Follows the budget and the path's loss.
+    fn plan(&mut self, share: u64, loss_percent: u8) {
+        let now = self.encoder.settings();
+        let (mut bitrate, mut duration) = (now.bitrate, now.duration);
+        if share > 0 {
+            let current = Some(BLOCK_DURATION * now.duration.blocks() as u32);
+            let plan = AudioPlan::for_share(Bitrate::bps(share), current);
+            duration = match plan.packet.as_millis() {
+                0..=20 => PacketDuration::Ms20,
+                21..=40 => PacketDuration::Ms40,
+                _ => PacketDuration::Ms60,
+            };
+            // Changes of some percent are not worth a change of the codec.
+            if plan.bitrate.as_bps().abs_diff(bitrate.as_bps()) * 16 > bitrate.as_bps() {
+                bitrate = plan.bitrate;
+            }
+        }
         // What FEC costs is spent only where something gets lost.
-        if self.encoder.settings().packet_loss.abs_diff(loss_percent) >= 3
-            && let Err(error) = self.encoder.set_packet_loss(loss_percent)
+        let packet_loss = if now.packet_loss.abs_diff(loss_percent) >= 3 { loss_percent } else { now.packet_loss };
+        let wanted = OpusSettings { bitrate, duration, packet_loss, ..now };
+        if wanted != now
+            && let Err(error) = self.encoder.apply(wanted)
         {
             tracing::warn!(%error, "the sound codec keeps its setting");
         }
+    }
+
+    fn send(&mut self, block: &Block, voice: bool) {
         match self.encoder.push(block) {
             Ok(Some(packet)) => {
                 let payload = Bytes::copy_from_slice(packet.data);

@@ -13,6 +13,7 @@ mod keeper;
 mod priority;
 mod queue;
 mod scan;
+mod shaping;
 mod video_receive;
 mod video_send;
 
@@ -23,7 +24,9 @@ use std::time::Instant;
 use ahoy_devices::{CameraRequest, DeviceError, DeviceEvent, Kind, Selection};
 use ahoy_media::LatestSlot;
 use ahoy_media::audio::RingSound;
+use ahoy_media::rate::budget::{Wants, split};
 use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
+use ahoy_media::units::Bitrate;
 use ahoy_media::video::VideoFrame;
 use ahoy_peer::{AudioSender, VideoSender};
 use tokio::sync::watch;
@@ -54,6 +57,8 @@ pub(crate) enum Note {
     FirstAudio(Instant),
     /// The first picture of the other side was decoded.
     FirstVideo(Instant, u32, u32),
+    /// Our picture pauses for want of rate, or goes on.
+    PicturePaused(bool),
     /// The decoder needs a key frame.
     KeyFrameNeeded,
     /// A contact card's link was seen by the camera.
@@ -89,6 +94,9 @@ pub(crate) struct Av {
     local: LatestSlot<VideoFrame>,
     remote: LatestSlot<VideoFrame>,
     picture: PictureWish,
+    camera_on: bool,
+    /// What all that is sent may take; `None` before the connection says.
+    budget: Option<Bitrate>,
 }
 
 impl Av {
@@ -100,7 +108,7 @@ impl Av {
     ) -> std::io::Result<Self> {
         let (local, remote) = (LatestSlot::new(), LatestSlot::new());
         let audio = AudioThread::start(levels, taps.heard.clone(), Arc::clone(post))?;
-        let video_send = VideoSend::start(picture)?;
+        let video_send = VideoSend::start(picture, Arc::clone(post))?;
         Ok(Self {
             camera: CameraKeeper::start(video_send.input(), local.clone(), taps.captured.clone(), Arc::clone(post))?,
             microphone: SoundKeeper::start(Kind::Microphone, audio.orders(), Arc::clone(post))?,
@@ -111,6 +119,8 @@ impl Av {
             local,
             remote,
             picture,
+            camera_on: false,
+            budget: None,
         })
     }
 
@@ -125,14 +135,18 @@ impl Av {
     }
 
     /// Opens this device of a kind instead of the one open now, or releases it. A note says what came of it.
-    pub fn use_device(&self, kind: Kind, device: Option<Selection>) {
+    pub fn use_device(&mut self, kind: Kind, device: Option<Selection>) {
         match kind {
-            Kind::Camera => self.camera.switch(device.map(|device| CameraRequest {
-                device,
-                width: self.picture.width,
-                height: self.picture.height,
-                fps: self.picture.fps,
-            })),
+            Kind::Camera => {
+                self.camera_on = device.is_some();
+                self.share_out();
+                self.camera.switch(device.map(|device| CameraRequest {
+                    device,
+                    width: self.picture.width,
+                    height: self.picture.height,
+                    fps: self.picture.fps,
+                }));
+            }
             Kind::Microphone => self.microphone.switch(device),
             Kind::Speaker => self.speaker.switch(device),
         }
@@ -144,9 +158,12 @@ impl Av {
     }
 
     /// From now on this connection is served. Counts begin anew.
-    pub fn connect(&self, ends: Connected, incoming: AudioIn, video: &VideoIn) {
+    pub fn connect(&mut self, ends: Connected, incoming: AudioIn, video: &VideoIn) {
         self.audio.order(Order::Connect { sender: ends.audio, incoming });
+        self.budget = None;
+        self.audio.shared.share.store(0, Ordering::Relaxed);
         self.video_send.connect(Some(ends.video));
+        self.share_out();
         self.video_receive.connect(video);
     }
 
@@ -182,9 +199,26 @@ impl Av {
         self.video_send.force_key();
     }
 
-    /// What both encoders may send together, bits per second, and how much of our sound gets lost, percent.
-    pub fn set_rate(&self, bits_per_second: u64) {
-        self.video_send.set_rate(bits_per_second);
+    /// What the encoders may send together, bits per second with headers.
+    pub fn set_rate(&mut self, bits_per_second: u64) {
+        self.budget = Some(Bitrate::bps(bits_per_second));
+        self.share_out();
+    }
+
+    /// How large the other side shows our picture, pixels; `None`: it does not say.
+    pub fn set_window(&self, window: Option<(u32, u32)>) {
+        self.video_send.set_window(window);
+    }
+
+    /// Sound first; a camera that is off leaves its share to it.
+    fn share_out(&self) {
+        let camera = self.camera_on.then(|| video_send::want(self.picture));
+        self.video_send.set_demand(camera.map_or(Bitrate::ZERO, |want| want.most));
+        if let Some(budget) = self.budget {
+            let shares = split(budget, &Wants { audio: Some(audio::WANT), camera, ..Wants::default() });
+            self.audio.shared.share.store(shares.audio.as_bps(), Ordering::Relaxed);
+            self.video_send.set_share(shares.camera);
+        }
     }
 
     /// How much of our sound gets lost on its way, percent.

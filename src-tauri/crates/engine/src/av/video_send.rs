@@ -5,22 +5,38 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use ahoy_media::LatestSlot;
+use ahoy_media::rate::budget::{Want, coder_rate};
 use ahoy_media::units::{Bitrate, FrameRate};
-use ahoy_media::video::scale::fit;
-use ahoy_media::video::{H264Encoder, I420, Scaler, VideoEncoder, VideoFrame};
+use ahoy_media::video::{H264Encoder, VideoEncoder, VideoFrame};
 use ahoy_peer::{OutgoingVideo, SendOutcome, VideoSender};
 use bytes::Bytes;
 
-use super::{join, spawn};
+use super::shaping::{Limits, Shaped, Shaper};
+use super::{Note, Post, join, spawn};
 use crate::config::PictureWish;
 use crate::event::VideoEncodeCounts;
 
-/// Of the rate for both, what sound takes with its headers.
-const SOUND: Bitrate = Bitrate::kbps(60);
-/// Below this a picture says nothing.
-const LEAST: Bitrate = Bitrate::kbps(80);
+/// Below this the codec's own control fails.
+const LEAST: Bitrate = Bitrate::kbps(60);
+/// With less than this of the budget no picture is worth sending (the ladder's last step).
+const WORTH: Bitrate = Bitrate::kbps(100);
+/// The share before the connection has said anything.
+const FIRST: Bitrate = Bitrate::kbps(900);
 /// Bits a pixel beyond which nobody sees a difference: 720p30 gets 2.5 Mbps.
 const BITS_PER_PIXEL: f64 = 0.09;
+/// What packets add to the coder's bits at high rates.
+const WITH_HEADERS: f64 = 1.07;
+
+/// What a picture of this size can use, without headers.
+fn most(width: u32, height: u32, frame_rate: FrameRate) -> Bitrate {
+    Bitrate::bps((f64::from(width) * f64::from(height) * f64::from(frame_rate.as_f32()) * BITS_PER_PIXEL) as u64)
+        .max(LEAST)
+}
+
+/// What the camera's picture asks of the budget.
+pub(super) fn want(wish: PictureWish) -> Want {
+    Want { least: WORTH, most: most(wish.width, wish.height, FrameRate::fps(wish.fps)).scaled(WITH_HEADERS).max(WORTH) }
+}
 
 /// Where the camera's thread puts its pictures.
 #[derive(Clone)]
@@ -46,9 +62,13 @@ impl Input {
 #[derive(Debug, Default)]
 struct Control {
     sender: Option<VideoSender>,
+    demand: Bitrate,
     gate_open: bool,
     force_key: bool,
-    rate: Option<Bitrate>,
+    /// Of the budget, headers included.
+    share: Option<Bitrate>,
+    /// How large the other side shows the picture.
+    window: Option<(u32, u32)>,
     /// So that the gate's opening need not wait for the camera's next picture.
     last: Option<VideoFrame>,
     counts: VideoEncodeCounts,
@@ -64,10 +84,10 @@ pub(super) struct VideoSend {
 }
 
 impl VideoSend {
-    pub fn start(picture: PictureWish) -> std::io::Result<Self> {
+    pub fn start(picture: PictureWish, post: Post) -> std::io::Result<Self> {
         let input = Input { slot: LatestSlot::new(), control: Arc::default() };
         let theirs = input.clone();
-        let thread = spawn("ahoy-video-send", move || Sending::new(theirs, picture).run())?;
+        let thread = spawn("ahoy-video-send", move || Sending::new(theirs, picture, post).run())?;
         Ok(Self { input, thread })
     }
 
@@ -98,8 +118,23 @@ impl VideoSend {
         lock(&self.input.control).force_key = true;
     }
 
-    pub fn set_rate(&self, bits_per_second: u64) {
-        lock(&self.input.control).rate = Some(Bitrate::bps(bits_per_second));
+    /// Tells the connection how much the picture could use, headers included.
+    pub fn set_demand(&self, demand: Bitrate) {
+        let mut control = lock(&self.input.control);
+        control.demand = demand;
+        if let Some(sender) = &control.sender {
+            sender.set_demand(demand.as_bps());
+        }
+    }
+
+    /// The picture's share of the budget, headers included.
+    pub fn set_share(&self, share: Bitrate) {
+        lock(&self.input.control).share = Some(share);
+    }
+
+    /// How large the other side shows the picture, pixels; `None`: it does not say.
+    pub fn set_window(&self, window: Option<(u32, u32)>) {
+        lock(&self.input.control).window = window;
     }
 
     pub fn counts(&self) -> VideoEncodeCounts {
@@ -117,78 +152,110 @@ impl VideoSend {
 struct Sending {
     input: Input,
     picture: PictureWish,
+    post: Post,
     encoder: Option<H264Encoder>,
-    scaler: Scaler,
-    scaled: Arc<I420>,
-    /// A picture was refused or not encoded: nothing after it can be decoded.
-    broken: bool,
+    shaper: Shaper,
+    /// A picture was refused or not encoded, or the other side asks: nothing before a key frame can be decoded.
+    key_due: bool,
+    paused: bool,
     last_captured: Option<Instant>,
 }
 
 impl Sending {
-    fn new(input: Input, picture: PictureWish) -> Self {
+    fn new(input: Input, picture: PictureWish, post: Post) -> Self {
         Self {
             input,
             picture,
+            post,
             encoder: None,
-            scaler: Scaler::new(),
-            scaled: Arc::new(I420::default()),
-            broken: true,
+            shaper: Shaper::new(picture),
+            paused: false,
+            key_due: true,
             last_captured: None,
         }
     }
 
     fn run(mut self) {
         while let Ok(frame) = self.input.slot.wait() {
-            let (sender, force_key, rate) = {
+            let (sender, force_key, limits) = {
                 let mut control = lock(&self.input.control);
                 let sender = if control.gate_open { control.sender.clone() } else { None };
                 let force = sender.is_some() && frame.is_some() && std::mem::take(&mut control.force_key);
-                (sender, force, control.rate)
+                (sender, force, Limits { share: control.share.unwrap_or(FIRST), window: control.window })
             };
             let Some(sender) = sender else {
                 self.encoder = None;
-                self.broken = true;
+                self.key_due = true;
+                self.paused = false;
+                // The next call may be over quite another path.
+                self.shaper = Shaper::new(self.picture);
                 continue;
             };
             if let Some(frame) = frame {
-                self.send(&sender, frame, force_key, rate);
+                self.send(&sender, frame, force_key, limits);
             }
         }
     }
 
-    fn send(&mut self, sender: &VideoSender, frame: VideoFrame, force_key: bool, rate: Option<Bitrate>) {
+    fn send(&mut self, sender: &VideoSender, frame: VideoFrame, force_key: bool, limits: Limits) {
         // The gate's opening sends the newest picture once more; the camera may have been quicker.
         if self.last_captured.is_some_and(|last| frame.captured <= last) && !force_key {
             return;
         }
-        let Some(frame) = self.shaped(frame) else { return };
+        self.key_due |= force_key;
+        let now = Instant::now();
+        let (frame, frame_rate) = match self.shaper.shape(frame, limits, now) {
+            Shaped::Encode(frame, frame_rate) => (frame, frame_rate),
+            Shaped::Skipped => return,
+            Shaped::Paused => return self.pause(),
+        };
+        self.tell(false);
+        // What waits to leave would make this one late; the next will be newer.
+        if !sender.may_encode() {
+            lock(&self.input.control).counts.frames_held_back += 1;
+            return;
+        }
         let (width, height) = (frame.picture.width, frame.picture.height);
-        let most = Bitrate::bps((f64::from(width * height * self.picture.fps) * BITS_PER_PIXEL) as u64).max(LEAST);
-        let bitrate = rate.map_or(most, |rate| (rate - SOUND).clamp(LEAST, most));
-        let encoder = self.encoder.get_or_insert_with(|| H264Encoder::new(bitrate, FrameRate::fps(self.picture.fps)));
+        let bitrate = coder_rate(limits.share, frame_rate).clamp(LEAST, most(width, height, frame_rate));
+        let encoder = self.encoder.get_or_insert_with(|| H264Encoder::new(bitrate, frame_rate));
         encoder.set_bitrate(bitrate);
-        let began = Instant::now();
-        let encoded = encoder.encode(&frame, force_key || self.broken);
-        let took = began.elapsed();
+        encoder.set_frame_rate(frame_rate);
+        let encoded = encoder.encode(&frame, self.key_due);
+        let took = now.elapsed();
         self.last_captured = Some(frame.captured);
         match encoded {
             Ok(Some(picture)) => {
+                self.shaper.handle_encoded(took);
                 self.count(&picture, took);
                 let key = picture.key_frame;
                 let unit = OutgoingVideo { access_unit: Bytes::from(picture.data), captured: frame.captured, key };
-                self.broken = match sender.send(unit) {
+                self.key_due = match sender.send(unit) {
                     SendOutcome::Queued => false,
                     SendOutcome::Held | SendOutcome::Dropped(_) | SendOutcome::KeyFrameNeeded | SendOutcome::Closed => {
                         true
                     }
                 };
             }
-            Ok(None) => self.broken |= force_key,
+            Ok(None) => {}
             Err(error) => {
                 tracing::warn!(%error, "a picture is not sent");
-                self.broken = true;
+                self.key_due = true;
             }
+        }
+    }
+
+    fn pause(&mut self) {
+        self.encoder = None;
+        self.key_due = true;
+        self.tell(true);
+    }
+
+    /// Says when pictures pause for want of rate, and when they go on.
+    fn tell(&mut self, paused: bool) {
+        let reason = self.shaper.reason();
+        lock(&self.input.control).counts.quality_limitation_reason = reason;
+        if std::mem::replace(&mut self.paused, paused) != paused {
+            (self.post)(Note::PicturePaused(paused));
         }
     }
 
@@ -199,23 +266,5 @@ impl Sending {
         counts.qp_sum += u64::from(picture.qp.unwrap_or(0));
         counts.total_encode_time += took.as_secs_f64();
         (counts.frame_width, counts.frame_height) = (picture.width, picture.height);
-    }
-
-    /// The picture as it is, or an even-sized one no larger than wished; a file or a camera may give anything.
-    fn shaped(&mut self, frame: VideoFrame) -> Option<VideoFrame> {
-        let (width, height) = (frame.picture.width, frame.picture.height);
-        let (to_width, to_height) = fit(width, height, self.picture.width.max(16), self.picture.height.max(16));
-        if (width, height) == (to_width, to_height) {
-            return Some(frame);
-        }
-        if Arc::get_mut(&mut self.scaled).is_none() {
-            self.scaled = Arc::new(I420::default());
-        }
-        let into = Arc::get_mut(&mut self.scaled).expect("just made, nobody else has it");
-        if let Err(error) = self.scaler.scale(&frame.picture, to_width, to_height, into) {
-            tracing::warn!(%error, "a picture is not sent");
-            return None;
-        }
-        Some(VideoFrame { picture: Arc::clone(&self.scaled), ..frame })
     }
 }

@@ -226,7 +226,8 @@ impl Desk {
             view.phase == Phase::Ringing && !std::mem::replace(&mut told.ringing, view.phase == Phase::Ringing);
         let incoming =
             view.phase == Phase::Incoming && !std::mem::replace(&mut told.incoming, view.phase == Phase::Incoming);
-        let camera_went = std::mem::replace(&mut told.remote_camera, view.remote.camera) && !view.remote.camera;
+        let remote_camera = view.remote.camera && !view.remote.paused;
+        let camera_went = std::mem::replace(&mut told.remote_camera, remote_camera) && !remote_camera;
         let call = self.call_of(&view);
         if ringing {
             self.event(Happened::Ringing);
@@ -235,9 +236,11 @@ impl Desk {
             let (peer, name) = (call.peer.clone(), call.name.clone());
             self.event(Happened::Incoming { peer, name, video: view.video_wanted });
         }
+        // A pause is no freeze either.
         if camera_went {
             self.av.remote_camera_off();
         }
+        self.av.set_window(view.remote.view.map(|size| (size.width.into(), size.height.into())));
         self.calls.last = Some(call);
         self.reconcile_devices();
     }
@@ -253,7 +256,7 @@ impl Desk {
         self.remember_call(ended.call, &ended.peer, name.clone(), direction, reason, at_ms, duration_ms);
         let last = self.calls.last.take();
         let (local, remote) = last.map_or_else(Default::default, |call| (Some(call.local), Some(call.remote)));
-        let off = crate::api::MediaOn { microphone: false, camera: false };
+        let off = crate::api::MediaOn { microphone: false, camera: false, paused: false };
         self.calls.ended = Some(Call {
             call_id: ended.call.to_string(),
             peer: ended.peer.to_string(),
@@ -268,6 +271,7 @@ impl Desk {
         self.calls.told = Milestones::default();
         self.devices.camera_on = true;
         self.devices.microphone_on = true;
+        self.devices.picture_paused = false;
         self.av.mute(false);
         self.reconcile_devices();
         self.event_at(Happened::Ended { call_id: ended.call.to_string(), reason, sentence: sentence.text }, ended.at);

@@ -27,6 +27,7 @@ impl Desk {
                 self.calls.ended = None;
                 self.changed = true;
             }
+            Command::SetView { width, height } => self.set_view(width, height),
             Command::SetMicrophone { on } => self.set_microphone(on),
             Command::SetCamera { on } => self.set_camera(on),
             Command::ChooseDevice { kind, device } => self.choose_device(kind, device),

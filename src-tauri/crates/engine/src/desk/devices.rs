@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ahoy_devices::{DeviceError, DeviceEvent, Kind, Listing, Selection};
+use ahoy_protocol::PixelSize;
 use ahoy_session::{Input, Phase, State};
 
 use super::texts::{self, device_problem};
@@ -50,8 +51,12 @@ pub(super) struct DeviceDesk {
     speaker: Role,
     pub microphone_on: bool,
     pub camera_on: bool,
+    /// Our picture pauses for want of rate.
+    pub picture_paused: bool,
+    /// How large the window shows the other side's picture.
+    view: Option<PixelSize>,
     /// What the session was told last.
-    told: Option<MediaOn>,
+    told: Option<ahoy_session::MediaOn>,
 }
 
 impl DeviceDesk {
@@ -66,6 +71,8 @@ impl DeviceDesk {
             speaker: role(&config.speaker, "device.speaker"),
             microphone_on: true,
             camera_on: true,
+            picture_paused: false,
+            view: None,
             told: None,
         }
     }
@@ -96,6 +103,7 @@ impl DeviceDesk {
         MediaOn {
             microphone: self.microphone_on && self.microphone.usable(),
             camera: self.camera_on && self.camera.usable(),
+            paused: self.picture_paused,
         }
     }
 }
@@ -159,13 +167,18 @@ impl Desk {
         self.changed = true;
     }
 
-    /// Tells the session, and so the other side, what is really sent.
+    /// How large the other side's picture is shown; zero: not at all.
+    pub(super) fn set_view(&mut self, width: u16, height: u16) {
+        self.devices.view = (width > 0 && height > 0).then_some(PixelSize { width, height });
+        self.tell_media();
+    }
+
+    /// Tells the session, and so the other side, what is really sent and shown.
     pub(super) fn tell_media(&mut self) {
-        let now = self.devices.media_on();
-        if self.devices.told != Some(now) {
-            self.devices.told = Some(now);
-            let MediaOn { microphone, camera } = now;
-            let media = ahoy_session::MediaOn { microphone, camera };
+        let MediaOn { microphone, camera, paused } = self.devices.media_on();
+        let media = ahoy_session::MediaOn { microphone, camera, paused, view: self.devices.view };
+        if self.devices.told != Some(media) {
+            self.devices.told = Some(media);
             self.session(Input::Command(ahoy_session::Command::SetMedia(media)));
             self.changed = true;
         }
@@ -183,6 +196,7 @@ impl Desk {
             Note::Device(kind, event) => self.handle_device(kind, event),
             Note::FirstAudio(at) => self.event_at(Happened::FirstAudio, at),
             Note::FirstVideo(at, width, height) => self.event_at(Happened::FirstVideo { width, height }, at),
+            Note::PicturePaused(paused) => self.devices.picture_paused = paused,
             Note::KeyFrameNeeded => self.request_key_frame(),
             Note::Code(link) => {
                 if self.scanning {

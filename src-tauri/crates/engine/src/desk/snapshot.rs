@@ -118,7 +118,11 @@ impl Desk {
                 }
             },
             local: self.devices.media_on(),
-            remote: MediaOn { microphone: view.remote.microphone, camera: view.remote.camera },
+            remote: MediaOn {
+                microphone: view.remote.microphone,
+                camera: view.remote.camera,
+                paused: view.remote.paused,
+            },
             video_wanted: view.video_wanted,
             quality: self.calls.quality.clone(),
         }

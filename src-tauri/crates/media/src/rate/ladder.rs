@@ -25,10 +25,11 @@ pub enum Picture {
 }
 
 /// Why it is no better (W3C webrtc-stats, `RTCQualityLimitationReason`; `None` also when the viewer's window is small).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Reason {
     /// The source or the viewer's window give no more.
+    #[default]
     None,
     /// Encoding takes too long.
     Cpu,

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 const DEPTH: usize = 1024;
 /// Older than this is not worth the bytes.
 const MAX_AGE: Duration = Duration::from_millis(1500);
+/// Padding is one of so many last packets.
+const PADDING_FROM: usize = 32;
 /// Two requests this close together are one: the first answer cannot have arrived yet.
 const MIN_AGAIN: Duration = Duration::from_millis(10);
 
@@ -64,17 +66,25 @@ impl History {
             return None;
         }
         sent.again = Some(now);
+        Some(Self::wrap(&mut self.next_rtx, sent))
+    }
+
+    /// One of the last packets, the largest within so many payload bytes, or else the smallest, once more; `None` when
+    /// nothing was sent yet.
+    pub(crate) fn padding(&mut self, size: usize) -> Option<Retransmission> {
+        let last = self.sent.iter().rev().take(PADDING_FROM);
+        let fits = last.clone().filter(|sent| sent.payload.len() + 2 <= size).max_by_key(|sent| sent.payload.len());
+        let sent = fits.or_else(|| last.min_by_key(|sent| sent.payload.len()))?;
+        Some(Self::wrap(&mut self.next_rtx, sent))
+    }
+
+    fn wrap(next_rtx: &mut u16, sent: &Sent) -> Retransmission {
         let mut payload = BytesMut::with_capacity(sent.payload.len() + 2);
-        payload.put_u16(sequence);
+        payload.put_u16(sent.sequence);
         payload.put_slice(&sent.payload);
-        let rtx = self.next_rtx;
-        self.next_rtx = rtx.wrapping_add(1);
-        Some(Retransmission {
-            sequence: rtx,
-            timestamp: sent.timestamp,
-            marker: sent.marker,
-            payload: payload.freeze(),
-        })
+        let sequence = *next_rtx;
+        *next_rtx = sequence.wrapping_add(1);
+        Retransmission { sequence, timestamp: sent.timestamp, marker: sent.marker, payload: payload.freeze() }
     }
 }
 

@@ -5,4 +5,5 @@ pub(crate) mod audio_in;
 pub(crate) mod h264;
 pub(crate) mod history;
 pub(crate) mod sequence;
+pub(crate) mod twcc;
 pub(crate) mod video_in;
