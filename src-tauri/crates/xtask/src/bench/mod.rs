@@ -8,8 +8,13 @@ use crate::{run, setup};
 
 mod chromium;
 mod figures;
+mod freezes;
 mod long_call;
 mod namespaces;
+mod paths;
+mod records;
+#[cfg(target_os = "linux")]
+mod router;
 mod setup_times;
 
 pub use figures::{Figure, Goal};
