@@ -11,6 +11,7 @@ mod figures;
 mod freezes;
 mod long_call;
 mod namespaces;
+mod net;
 mod paths;
 mod records;
 #[cfg(target_os = "linux")]
@@ -25,18 +26,20 @@ pub struct Options {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// What to measure; all when none is named
+    /// What to measure; all but `net`, which takes most of an hour, when none is named
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Calls for the set-up times
     #[arg(long, default_value_t = 20)]
     calls: usize,
-    /// Seconds of the long call
-    #[arg(long, default_value_t = 60)]
-    seconds: u64,
+    /// Seconds of the long call [default: 60], or of each link's call [default: its own]
+    #[arg(long)]
+    seconds: Option<u64>,
     /// Also write the figures here, as JSON
     #[arg(long)]
     json: Option<PathBuf>,
+    #[command(flatten)]
+    net: net::Options,
 }
 
 /// A part of the bench.
@@ -52,6 +55,8 @@ enum Part {
     Chromium,
     /// Signed in and idle
     Idle,
+    /// Calls over emulated links, beside Chromium's (needs root)
+    Net,
 }
 
 /// Builds at release settings, measures, prints a table.
@@ -59,20 +64,9 @@ enum Part {
 /// # Errors
 /// When something cannot be built or a call fails.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    setup::ensure(setup::Purpose::Test, options.yes)?;
-    run::must(run::cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "ahoy-cli",
-        "--package",
-        "ahoy-server",
-        "--bins",
-    ]))?;
-    // SAFETY: no other thread has been started yet.
-    unsafe { std::env::set_var("AHOY_BIN_DIR", run::built("release")?) };
-    let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
+    prepare(options.yes)?;
+    let wanted = |part| (options.parts.is_empty() && part != Part::Net) || options.parts.contains(&part);
+    let seconds = options.seconds.unwrap_or(60);
     let mut figures = Vec::new();
     if wanted(Part::Setup) {
         figures.extend(setup_times::on_loopback(options.calls)?);
@@ -85,18 +79,36 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
     }
     if wanted(Part::Call) {
-        figures.extend(long_call::measure(options.seconds)?);
+        figures.extend(long_call::measure(seconds)?);
     }
     if wanted(Part::Chromium) {
-        figures.extend(chromium::measure(options.seconds)?);
+        figures.extend(chromium::measure(seconds)?);
     }
     if wanted(Part::Idle) {
-        figures.extend(long_call::idle(options.seconds.min(30))?);
+        figures.extend(long_call::idle(seconds.min(30))?);
     }
-    println!("\n{}", figures::table(&figures));
+    if wanted(Part::Net) {
+        net::measure(&options.net, options.seconds)?;
+    }
+    if !figures.is_empty() {
+        println!("\n{}", figures::table(&figures));
+    }
     if let Some(file) = &options.json {
         let rows: Vec<Value> = figures.iter().map(Figure::to_json).collect();
         std::fs::write(file, json!({ "figures": rows }).to_string())?;
     }
+    Ok(())
+}
+
+/// Builds the programs, unless `AHOY_BIN_DIR` names a folder where they lie built at release settings already.
+fn prepare(yes: bool) -> anyhow::Result<()> {
+    if std::env::var_os("AHOY_BIN_DIR").is_some() {
+        return Ok(());
+    }
+    setup::ensure(setup::Purpose::Test, yes)?;
+    let programs = ["--package", "ahoy-cli", "--package", "ahoy-server", "--bins"];
+    run::must(run::cargo().args(["build", "--release", "--locked"]).args(programs))?;
+    // SAFETY: no other thread has been started yet.
+    unsafe { std::env::set_var("AHOY_BIN_DIR", run::built("release")?) };
     Ok(())
 }
