@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use super::namespaces;
 use crate::run;
 
+mod browser;
 mod bulk;
 mod film;
 mod material;
@@ -88,6 +89,7 @@ pub fn measure(options: &Options, seconds: Option<u64>) -> anyhow::Result<()> {
             "--nocapture",
         ]));
     }
+    let programs = programs(options);
     let material = Material::new()?;
     let mut outcomes = Vec::new();
     for profile in profiles {
@@ -95,11 +97,11 @@ pub fn measure(options: &Options, seconds: Option<u64>) -> anyhow::Result<()> {
         let mut outcome = Outcome { profile, seconds, runs: BTreeMap::new() };
         for repeat in 0..options.repeat {
             let links = profile.links(repeat);
-            for program in programs(options) {
+            for program in programs.iter().copied() {
                 println!("{} ({}): {}, {seconds} s", profile.name, profile.about, program.name());
                 let made = match program {
                     Program::Ours => ours::run(profile, &links, seconds, &material),
-                    Program::Chromium => anyhow::bail!("not yet"),
+                    Program::Chromium => browser::run(profile, &links, seconds, &material),
                 };
                 match made {
                     Ok(made) => {
@@ -121,7 +123,14 @@ pub fn measure(options: &Options, seconds: Option<u64>) -> anyhow::Result<()> {
 }
 
 fn programs(options: &Options) -> Vec<Program> {
-    if options.no_chromium { vec![Program::Ours] } else { vec![Program::Ours, Program::Chromium] }
+    if options.no_chromium {
+        return vec![Program::Ours];
+    }
+    if run::find("chromedriver").is_none() {
+        println!("chromedriver is not there; Chromium's side is left out.");
+        return vec![Program::Ours];
+    }
+    vec![Program::Ours, Program::Chromium]
 }
 
 fn chosen(names: &[String]) -> anyhow::Result<Vec<&'static Profile>> {
