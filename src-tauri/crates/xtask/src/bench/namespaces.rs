@@ -89,7 +89,11 @@ impl Lab {
     pub fn start_rendezvous(&self) -> anyhow::Result<Rendezvous> {
         let mut command = Command::new(program("ahoy-server"));
         command.args(["--listen", &format!("{}:7400", address(RENDEZVOUS))]);
-        let mut process = JsonProcess::start("ahoy-server", &mut self.wrapped(RENDEZVOUS, &command));
+        let mut wrapped = self.wrapped(RENDEZVOUS, &command);
+        if std::env::var_os("AHOY_LOG").is_none() {
+            wrapped.env("AHOY_LOG", "warn");
+        }
+        let mut process = JsonProcess::start("ahoy-server", &mut wrapped);
         let ready = process.wait_for(|line| line["url"].is_string(), Duration::from_secs(10))?;
         let url = ready["url"].as_str().unwrap_or_default().to_owned();
         Ok(Rendezvous { process, url })

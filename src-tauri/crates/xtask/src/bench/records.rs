@@ -71,6 +71,7 @@ impl LinkRecord {
     }
 
     /// All packets.
+    #[cfg(test)]
     pub fn passages(&self) -> &[Passage] {
         &self.passages
     }
@@ -113,10 +114,10 @@ impl LinkRecord {
         flows.into_values().filter(|bits| *bits >= most / 100.0).collect()
     }
 
-    /// Rates in kbps over steps of `step` seconds until `end`: of the media that came, and of what was delivered.
-    pub fn rates(&self, step: f64, end: f64) -> Vec<[f64; 2]> {
+    /// Rates in kbps over steps of `step` seconds until `end`, of the flows wanted: what came, and what was delivered.
+    pub fn rates(&self, step: f64, end: f64, wanted: impl Fn(Flow) -> bool) -> Vec<[f64; 2]> {
         let mut rates = vec![[0.0; 2]; (end / step).ceil() as usize];
-        for passage in self.passages.iter().filter(|passage| passage.flow.is_media()) {
+        for passage in self.passages.iter().filter(|passage| wanted(passage.flow)) {
             for (kind, time) in [Some(passage.at), passage.out].into_iter().enumerate() {
                 let place = time.map(|time| (time.as_secs_f64() / step) as usize);
                 if let Some(rate) = place.and_then(|place| rates.get_mut(place)) {
@@ -198,7 +199,7 @@ mod tests {
     #[test]
     fn series_have_a_value_for_every_step() {
         let record = record();
-        assert_eq!(record.rates(0.5, 1.4), [[2.0, 2.0], [6.0, 0.0], [0.0, 2.0]]);
+        assert_eq!(record.rates(0.5, 1.4, Flow::is_media), [[2.0, 2.0], [6.0, 0.0], [0.0, 2.0]]);
         assert_eq!(record.longest_waits(0.5, 1.0), [10.0, 30.0]);
     }
 }

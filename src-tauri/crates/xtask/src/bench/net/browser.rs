@@ -127,6 +127,7 @@ fn seen(notes: &Value, begun_unix_ms: f64) -> End {
             .filter_map(|row| Some(Sound { at: since(row)?, samples: row[1].as_f64()?, concealed: row[2].as_f64()? }))
             .collect(),
         cpu: 0.0,
+        held_back: notes["limited"]["cpu"].as_f64(),
     }
 }
 
@@ -140,9 +141,10 @@ mod tests {
             "captured": [[10_500.0, 5]],
             "shown": [[11_000.5, 3, 360], [11_100.0, null, 360]],
             "sound": [[12_000.0, 960, 60]],
+            "limited": { "none": 1.5, "cpu": 0.5 },
         });
         let end = seen(&notes, 10_000.0);
-        assert_eq!(end.captured, [(0.5, 5)]);
+        assert_eq!((&end.captured[..], end.held_back), (&[(0.5, 5)][..], Some(0.5)));
         assert_eq!(end.shown[0], Shown { at: 1.0005, number: Some(3), height: 360 });
         assert_eq!(end.shown[1].number, None);
         assert_eq!(end.sound, [Sound { at: 2.0, samples: 960.0, concealed: 60.0 }]);

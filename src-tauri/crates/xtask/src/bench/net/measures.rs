@@ -46,6 +46,8 @@ pub struct End {
     pub sound: Vec<Sound>,
     /// Processor seconds over the measured time.
     pub cpu: f64,
+    /// Seconds in which it said that the processor, not the link, limited its picture; `None` where it does not say.
+    pub held_back: Option<f64>,
 }
 
 /// One run of one program over one profile.
@@ -94,6 +96,9 @@ pub enum Measure {
     Height,
     /// Processor seconds a minute of one end.
     Cpu,
+    /// Time in which the processor held the picture back, % (`qualityLimitationDurations`): a check on the bench, as a
+    /// busy machine would be unfair to whoever gives way.
+    HeldBack,
     /// Of the two calls' delivered bits, the smaller call's share in %.
     SmallerShare,
     /// Media delivered from host 0 to 1 while TCP is there, kbps.
@@ -124,6 +129,7 @@ impl Measure {
             Self::Until720 => "until 720p, s",
             Self::Height => "mean height, rows",
             Self::Cpu => "processor seconds a minute",
+            Self::HeldBack => "held back by the processor, %",
             Self::SmallerShare => "smaller call's share, %",
             Self::BesideTcp => "beside TCP, kbps",
             Self::Tcp => "TCP itself, kbps",
@@ -141,11 +147,14 @@ impl Measure {
     }
 }
 
+/// The figures of a run.
+pub type Figures = BTreeMap<Measure, f64>;
+
 /// Every figure of a run that has a meaning there.
-pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> BTreeMap<Measure, f64> {
+pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> Figures {
     let (from, to) = (WARM_UP.min(run.seconds / 2.0), run.seconds);
     let kbps = 1.0 / 1000.0 / (to - from);
-    let mut found = BTreeMap::new();
+    let mut found = Figures::new();
     let mut put = |measure, value: Option<f64>| {
         if let Some(value) = value.filter(|value| !value.is_nan()) {
             found.insert(measure, value);
@@ -175,6 +184,7 @@ pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> BTreeM
     }
     put(Measure::Concealed, mean(ends().filter_map(concealed)));
     put(Measure::Cpu, mean(ends().map(|end| end.cpu * 60.0 / run.seconds)));
+    put(Measure::HeldBack, mean(ends().filter_map(|end| Some(100.0 * end.held_back? / run.seconds))));
     match profile.traffic {
         Traffic::TwoCalls => {
             put(Measure::SmallerShare, of_links(&|record, _| smaller_share(&record.by_flow(from, to))))

@@ -10,15 +10,17 @@ use crate::run;
 
 mod browser;
 mod bulk;
+mod charts;
 mod film;
 mod material;
 mod measures;
 mod ours;
 mod profiles;
 mod report;
+mod svg;
 
 use self::material::Material;
-use self::measures::{Measure, Run};
+use self::measures::{Figures, Run};
 use self::profiles::{ALL, Profile};
 
 /// Options of the part.
@@ -63,7 +65,7 @@ pub struct Outcome {
     /// Seconds measured.
     pub seconds: u64,
     /// By program, one for each repeat.
-    pub runs: BTreeMap<Program, Vec<(Run, BTreeMap<Measure, f64>)>>,
+    pub runs: BTreeMap<Program, Vec<(Run, Figures)>>,
 }
 
 /// Measures; `seconds` instead of each profile's own length.

@@ -249,6 +249,11 @@ impl Profile {
         if self.traffic == Traffic::TwoCalls { 2 } else { 1 }
     }
 
+    /// Whether the way back has a capacity of its own.
+    pub fn is_lopsided(&self) -> bool {
+        self.back.is_some()
+    }
+
     /// Whether a call could fill it, so that the share used says something.
     pub fn is_narrow(&self) -> bool {
         self.there.iter().any(|(_, kbps)| *kbps < 5_000)

@@ -2,7 +2,7 @@
 // with times in Unix milliseconds, until call.takeNotes().
 const COLUMNS = 16;
 const ROWS = 6;
-const notes = { captured: [], shown: [], sound: [] };
+const notes = { captured: [], shown: [], sound: [], limited: null };
 const unixMs = () => performance.timeOrigin + performance.now();
 
 // CRC-16/CCITT-FALSE over the pattern's first 80 bits.
@@ -60,7 +60,8 @@ call.connection.addEventListener('track', ({ track }) => {
 });
 setInterval(async () => {
   const at = unixMs();
-  const sound = (await call.stats())['inbound-audio'];
+  const { 'inbound-audio': sound, 'outbound-video': sent } = await call.stats();
+  notes.limited = sent?.qualityLimitationDurations ?? null;
   if (!sound) return;
   const { totalSamplesReceived, concealedSamples, silentConcealedSamples } = sound;
   notes.sound.push([at, totalSamplesReceived, concealedSamples - silentConcealedSamples]);

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::measures::Measure;
-use super::{Outcome, Program};
+use super::{Outcome, Program, charts};
 use crate::bench::Goal;
 use crate::bench::figures::percentile;
 use crate::run;
@@ -47,6 +47,13 @@ pub fn write(outcomes: &[Outcome]) -> anyhow::Result<()> {
     let profiles: Vec<Value> = outcomes.iter().map(to_json).collect();
     let all = json!({ "profiles": profiles });
     std::fs::write(folder.join("net.json"), serde_json::to_string_pretty(&all)?)?;
+    for outcome in outcomes {
+        let name = outcome.profile.name;
+        std::fs::write(folder.join(format!("net-{name}.svg")), charts::draw(outcome, 0))?;
+        if outcome.profile.is_lopsided() {
+            std::fs::write(folder.join(format!("net-{name}-back.svg")), charts::draw(outcome, 1))?;
+        }
+    }
     Ok(())
 }
 
