@@ -31,7 +31,7 @@ pub fn draw(outcome: &Outcome, direction: usize) -> String {
         rate(format!("{} sent", program.name()), Style::Faint, &Flow::is_media, 0);
         rate(format!("{} received", program.name()), Style::Line, &Flow::is_media, 1);
         if matches!(outcome.profile.traffic, Traffic::CallAndTcp(..)) {
-            rate(format!("TCP beside {}", program.name()), Style::Faint, &|flow| !flow.is_media(), 1);
+            rate(format!("TCP beside {}", program.name()), Style::Dotted, &|flow| !flow.is_media(), 1);
         }
         let line =
             |points| Series { name: program.name().to_owned(), colour: colour(program), style: Style::Line, points };

@@ -9,6 +9,8 @@ pub enum Style {
     Line,
     /// The same, faint: for what stands beside a more important line.
     Faint,
+    /// The same, dotted: for what shares the link.
+    Dotted,
     /// Each value holds until the next.
     Step,
 }
@@ -94,12 +96,16 @@ fn draw(out: &mut String, panel: &Panel, top: f64, seconds: f64) {
         right -= 7.0 * series.name.len() as f64 + 14.0;
     }
     for series in &panel.series {
-        let (width, opacity) = if series.style == Style::Faint { (1.0, 0.45) } else { (1.6, 1.0) };
+        let (width, opacity, dashes) = match series.style {
+            Style::Faint => (1.0, 0.45, "none"),
+            Style::Dotted => (1.2, 0.8, "2 3"),
+            Style::Line | Style::Step => (1.6, 1.0, "none"),
+        };
         let path = path(series, &x, &y);
         put(
             out,
             format_args!(
-                r#"<path d="{path}" fill="none" stroke="{}" stroke-width="{width}" stroke-opacity="{opacity}"/>"#,
+                r#"<path d="{path}" fill="none" stroke="{}" stroke-width="{width}" stroke-opacity="{opacity}" stroke-dasharray="{dashes}"/>"#,
                 series.colour
             ),
         );
@@ -113,7 +119,7 @@ fn path(series: &Series, x: &dyn Fn(f64) -> f64, y: &dyn Fn(f64) -> f64) -> Stri
         let _ = match (place, series.style) {
             (0, _) => write!(path, "M{:.1} {:.1}", x(*time), y(*value)),
             (_, Style::Step) => write!(path, "H{:.1}V{:.1}", x(*time), y(*value)),
-            (_, Style::Line | Style::Faint) => write!(path, "L{:.1} {:.1}", x(*time), y(*value)),
+            (_, Style::Line | Style::Faint | Style::Dotted) => write!(path, "L{:.1} {:.1}", x(*time), y(*value)),
         };
     }
     path
@@ -126,7 +132,7 @@ fn tick_step(least: f64) -> f64 {
 }
 
 fn text(out: &mut String, x: f64, y: f64, anchor: &str, size: u32, colour: &str, words: &str) {
-    let words = words.replace('&', "&amp;").replace('<', "&lt;");
+    let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
     put(
         out,
         format_args!(
@@ -149,7 +155,8 @@ mod tests {
         let mut open = Vec::new();
         for piece in svg.split('<').skip(1) {
             let Some((tag, after)) = piece.split_once('>') else { return false };
-            if after.contains('&') && !after.contains("&amp;") && !after.contains("&lt;") || after.contains('>') {
+            let is_entity = |rest: &str| ["amp;", "lt;", "gt;"].iter().any(|name| rest.starts_with(name));
+            if after.contains('>') || !after.split('&').skip(1).all(is_entity) {
                 return false;
             }
             let name = tag.split(' ').next().unwrap_or_default().to_owned();
@@ -190,7 +197,7 @@ mod tests {
             assert!(is_well_formed(&svg), "{svg}");
             assert!(!svg.contains("NaN") && !svg.contains("inf"), "{svg}");
         }
-        assert!(!is_well_formed("<svg><text></svg>"));
+        assert!(!is_well_formed("<svg><text></svg>") && !is_well_formed("<svg>a & b</svg>"));
     }
 
     #[test]
