@@ -35,7 +35,7 @@ pub struct Options {
     /// Seconds of the long call [default: 60], or of each link's call [default: its own]
     #[arg(long)]
     seconds: Option<u64>,
-    /// Also write the figures here, as JSON
+    /// Also write the figures here, as JSON (those of `net` go to `bench` in the target folder)
     #[arg(long)]
     json: Option<PathBuf>,
     #[command(flatten)]

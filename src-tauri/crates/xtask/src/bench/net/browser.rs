@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::bulk;
 use super::material::Material;
-use super::measures::{End, Run, Shown, Sound};
 use super::profiles::Profile;
+use super::seen::{End, Run, Shown, Sound};
 use crate::bench::chromium::{connect, processes};
 use crate::bench::namespaces::Lab;
 use crate::run;

@@ -1,4 +1,4 @@
-//! What a run saw, and the figures that follow from it.
+//! The figures that follow from what a run saw.
 
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
@@ -6,60 +6,13 @@ use std::time::Duration;
 use ahoy_testkit::link::LinkProfile;
 
 use super::profiles::{Profile, Traffic};
+use super::seen::{End, Run, Shown};
 use crate::bench::figures::percentile;
-use crate::bench::freezes::freezes;
+use crate::bench::freezes::{Freezes, freezes};
 use crate::bench::records::{Flow, LinkRecord};
 
 /// Rates, latencies and queues count from here on, seconds: the start has its own figure.
 const WARM_UP: f64 = 5.0;
-
-/// A picture that was decoded.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Shown {
-    /// When, seconds since the link began.
-    pub at: f64,
-    /// The number in it, where it can be read.
-    pub number: Option<u64>,
-    /// Rows.
-    pub height: u32,
-}
-
-/// Counters of sound received, which run since the call began.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Sound {
-    /// When, seconds since the link began.
-    pub at: f64,
-    /// Samples played.
-    pub samples: f64,
-    /// Samples invented that were not silence.
-    pub concealed: f64,
-}
-
-/// What one end of a call did and saw.
-#[derive(Debug, Clone, Default)]
-pub struct End {
-    /// Pictures from its own camera: seconds since the link began, number.
-    pub captured: Vec<(f64, u64)>,
-    /// Pictures of the other side.
-    pub shown: Vec<Shown>,
-    /// Once a second.
-    pub sound: Vec<Sound>,
-    /// Processor seconds over the measured time.
-    pub cpu: f64,
-    /// Seconds in which it said that the processor, not the link, limited its picture; `None` where it does not say.
-    pub held_back: Option<f64>,
-}
-
-/// One run of one program over one profile.
-#[derive(Debug, Default)]
-pub struct Run {
-    /// Both ends of each call: on host 0, on host 1.
-    pub calls: Vec<[End; 2]>,
-    /// What passed from host 0 to 1, and back.
-    pub records: [LinkRecord; 2],
-    /// How long it was measured.
-    pub seconds: f64,
-}
 
 /// A figure. Where there are two directions or ends, their mean; where there are two calls, the mean of all ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -230,10 +183,15 @@ fn shown(end: &End, from: f64, to: f64) -> impl Iterator<Item = &Shown> {
     end.shown.iter().filter(move |shown| (from..to).contains(&shown.at))
 }
 
-/// A picture that still stands at the end has stood until then.
-fn stand_stills(end: &End, to: f64) -> crate::bench::freezes::Freezes {
-    let times = shown(end, 0.0, to).map(|shown| shown.at * 1000.0);
-    freezes(&times.chain(std::iter::once(to * 1000.0)).collect::<Vec<f64>>())
+/// A picture that still stands at the end has stood until then; none at all is one long freeze. Milliseconds.
+fn stand_stills(end: &End, to: f64) -> Freezes {
+    let mut times: Vec<f64> = shown(end, 0.0, to).map(|shown| shown.at * 1000.0).collect();
+    let to = to * 1000.0;
+    if times.is_empty() {
+        return Freezes { count: 1, total: to, longest: to };
+    }
+    times.push(to);
+    freezes(&times)
 }
 
 /// Seconds from capture at `sender` to decoded at `receiver`. Numbers may come again, as those of a film in a loop do:
@@ -271,6 +229,7 @@ fn smaller_share(flows: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::net::seen::Sound;
 
     fn end(shown: &[(f64, u64)], height: u32) -> End {
         let shown = shown.iter().map(|(at, number)| Shown { at: *at, number: Some(*number), height }).collect();
@@ -294,6 +253,7 @@ mod tests {
         assert_eq!(still.count, 1);
         assert!((still.longest - 10_033.0).abs() < 1.0, "{still:?}");
         assert_eq!(mean_height(&end(&shown, 360), 0.0, 12.0), Some(360.0));
+        assert_eq!(stand_stills(&End::default(), 12.0), Freezes { count: 1, total: 12_000.0, longest: 12_000.0 });
     }
 
     #[test]

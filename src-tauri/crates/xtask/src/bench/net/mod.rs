@@ -17,11 +17,13 @@ mod measures;
 mod ours;
 mod profiles;
 mod report;
+mod seen;
 mod svg;
 
 use self::material::Material;
-use self::measures::{Figures, Run};
+use self::measures::Figures;
 use self::profiles::{ALL, Profile};
+use self::seen::Run;
 
 /// Options of the part.
 #[derive(Debug, clap::Args)]

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::bulk;
 use super::material::Material;
-use super::measures::{End, Run, Shown, Sound};
 use super::profiles::Profile;
+use super::seen::{End, Run, Shown, Sound};
 use crate::bench::namespaces::Lab;
 
 const LIMIT: Duration = Duration::from_secs(20);
