@@ -12,6 +12,10 @@ mod freezes;
 mod long_call;
 mod namespaces;
 mod net;
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only Linux has the router that carries packets over it")
+)]
 mod paths;
 mod records;
 #[cfg(target_os = "linux")]
