@@ -42,3 +42,12 @@ fn main() -> anyhow::Result<()> {
         Task::Gen => test::generate_types(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory as _;
+        super::Arguments::command().debug_assert();
+    }
+}

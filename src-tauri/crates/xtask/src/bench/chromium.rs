@@ -1,7 +1,7 @@
 //! The same call between two headless Chromium pages, for comparison in the same run.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ahoy_testkit::process::usage_of;
 use ahoy_testkit::webdriver::{Driver, Session, chromium_capabilities};
@@ -24,7 +24,7 @@ pub fn measure(seconds: u64) -> anyhow::Result<Vec<Figure>> {
     let folder = tempfile::tempdir()?;
     let profiles = [folder.path().join("a"), folder.path().join("b")];
     let [a, b] = [page(&driver, &profiles[0])?, page(&driver, &profiles[1])?];
-    connect(&a, &b)?;
+    connect([&|body, with| a.run_async(body, with), &|body, with| b.run_async(body, with)], "firstPictureAt")?;
     std::thread::sleep(Duration::from_secs(5));
     let before = [processes(&profiles[0])?, processes(&profiles[1])?];
     let from = [stats(&a)?, stats(&b)?];
@@ -54,23 +54,32 @@ fn page(driver: &Driver, profile: &Path) -> anyhow::Result<Session> {
     Ok(session)
 }
 
-fn connect(a: &Session, b: &Session) -> anyhow::Result<()> {
-    let offer = a.run_async("return call.makeOffer()", &[])?;
-    let answer = b.run_async("return call.takeOffer(...args)", &[offer])?;
-    a.run_async("await call.takeAnswer(...args)", &[answer])?;
-    for _ in 0..100 {
+/// Runs the body of an async JavaScript function in a page.
+pub type InPage<'a> = dyn Fn(&str, &[Value]) -> anyhow::Result<Value> + 'a;
+
+/// Carries offer, answer and candidates between two pages until both have the time `ready` in their statistics.
+///
+/// # Errors
+/// When that takes longer than twenty seconds.
+pub fn connect(pages: [&InPage<'_>; 2], ready: &str) -> anyhow::Result<()> {
+    let [a, b] = pages;
+    let offer = a("return call.makeOffer()", &[])?;
+    let answer = b("return call.takeOffer(...args)", &[offer])?;
+    a("await call.takeAnswer(...args)", &[answer])?;
+    let end = Instant::now() + Duration::from_secs(20);
+    while Instant::now() < end {
         for (from, to) in [(a, b), (b, a)] {
-            let candidates = from.run("return call.takeCandidates()", &[])?;
+            let candidates = from("return call.takeCandidates()", &[])?;
             for candidate in candidates.as_array().into_iter().flatten().filter(|candidate| !candidate.is_null()) {
-                to.run_async("await call.addCandidate(...args)", std::slice::from_ref(candidate))?;
+                to("await call.addCandidate(...args)", std::slice::from_ref(candidate))?;
             }
         }
-        if [a, b].iter().all(|side| stats(side).is_ok_and(|stats| !stats["firstPictureAt"].is_null())) {
+        if pages.iter().all(|page| page("return call.stats()", &[]).is_ok_and(|stats| !stats[ready].is_null())) {
             return Ok(());
         }
         std::thread::sleep(Duration::from_millis(100));
     }
-    anyhow::bail!("the two pages did not see each other within ten seconds")
+    anyhow::bail!("the two pages did not find each other within twenty seconds")
 }
 
 fn stats(page: &Session) -> anyhow::Result<Value> {
@@ -78,7 +87,10 @@ fn stats(page: &Session) -> anyhow::Result<Value> {
 }
 
 /// Processor time and memory of every process that runs with this profile.
-fn processes(profile: &Path) -> anyhow::Result<(Duration, u64)> {
+///
+/// # Errors
+/// When `/proc` cannot be read.
+pub fn processes(profile: &Path) -> anyhow::Result<(Duration, u64)> {
     let name = profile.to_string_lossy().into_owned();
     let mut whole = (Duration::ZERO, 0);
     let mut tree: Vec<u32> = Vec::new();

@@ -41,13 +41,16 @@ impl Figure {
         };
         json!({ "part": self.part, "name": self.name, "value": self.value, "goal": goal })
     }
+}
 
-    fn verdict(&self) -> (String, &'static str) {
+impl Goal {
+    /// The goal in words, and whether a value reaches it.
+    pub fn verdict(self, value: f64) -> (String, &'static str) {
         let mark = |reached| if reached { "reached" } else { "MISSED" };
-        match self.goal {
-            Goal::Below(limit) => (format!("< {limit}"), mark(self.value < limit)),
-            Goal::AtLeast(limit) => (format!(">= {limit}"), mark(self.value >= limit)),
-            Goal::None => (String::new(), ""),
+        match self {
+            Self::Below(limit) => (format!("< {limit}"), mark(value < limit)),
+            Self::AtLeast(limit) => (format!(">= {limit}"), mark(value >= limit)),
+            Self::None => (String::new(), ""),
         }
     }
 }
@@ -56,7 +59,7 @@ impl Figure {
 pub fn table(figures: &[Figure]) -> String {
     let mut text = String::from("| part | figure | measured | goal | |\n|---|---|---:|---|---|\n");
     for figure in figures {
-        let (goal, verdict) = figure.verdict();
+        let (goal, verdict) = figure.goal.verdict(figure.value);
         text.push_str(&format!("| {} | {} | {:.1} | {goal} | {verdict} |\n", figure.part, figure.name, figure.value));
     }
     text

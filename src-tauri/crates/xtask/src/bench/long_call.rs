@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use serde_json::Value;
 
 use super::figures::percentile;
+use super::freezes::freezes;
 use super::{Figure, Goal};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -65,33 +66,16 @@ fn pictures(side: &str, received: &[Value], sent: &[Value], from_ms: f64, to_ms:
     let latencies: Vec<f64> =
         shown.iter().filter_map(|(number, time)| Some(time - captured.get(&(*number)?)?)).collect();
     let times: Vec<f64> = shown.iter().map(|(_, time)| *time).collect();
-    let (freezes, frozen_ms) = freezes(&times);
+    let frozen = freezes(&times);
     let seconds = (to_ms - from_ms) / 1000.0;
     let name = |what: &str| format!("{side}: {what}");
     Ok(vec![
         Figure::new("call", name("pictures a second"), shown.len() as f64 / seconds, Goal::AtLeast(29.5)),
-        Figure::new("call", name("freezes (W3C)"), freezes as f64, Goal::Below(1.0)),
-        Figure::new("call", name("frozen, ms"), frozen_ms, Goal::None),
+        Figure::new("call", name("freezes (W3C)"), frozen.count as f64, Goal::Below(1.0)),
+        Figure::new("call", name("frozen, ms"), frozen.total, Goal::None),
         Figure::new("call", name("captured to decoded p50, ms"), percentile(&latencies, 0.5), Goal::Below(40.0)),
         Figure::new("call", name("captured to decoded p95, ms"), percentile(&latencies, 0.95), Goal::Below(70.0)),
     ])
-}
-
-/// Count and total of gaps over max(3 x average, average + 150 ms), the average over the last 30 gaps
-/// (webrtc-stats, `freezeCount`).
-fn freezes(times: &[f64]) -> (usize, f64) {
-    let gaps: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    let mut count = 0;
-    let mut total = 0.0;
-    for (place, gap) in gaps.iter().enumerate() {
-        let last = &gaps[place.saturating_sub(30)..place];
-        let average = last.iter().sum::<f64>() / last.len().max(1) as f64;
-        if !last.is_empty() && *gap > (3.0 * average).max(average + 150.0) {
-            count += 1;
-            total += gap;
-        }
-    }
-    (count, total)
 }
 
 fn cost(side: &str, before: &Usage, after: &Usage, seconds: u64) -> Vec<Figure> {
@@ -125,24 +109,4 @@ pub fn idle(seconds: u64) -> anyhow::Result<Vec<Figure>> {
 
 fn unix_ms() -> f64 {
     std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64() * 1000.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::freezes;
-
-    #[test]
-    fn a_gap_of_half_a_second_among_thirtieths_is_one_freeze() {
-        let mut times: Vec<f64> = (0..60).map(|number| f64::from(number) * 33.3).collect();
-        times.extend((0..60).map(|number| 60.0 * 33.3 + 500.0 + f64::from(number) * 33.3));
-        let (count, total) = freezes(&times);
-        assert_eq!(count, 1);
-        assert!((total - 533.3).abs() < 1.0, "{total}");
-    }
-
-    #[test]
-    fn an_even_flow_has_no_freeze() {
-        let times: Vec<f64> = (0..300).map(|number| f64::from(number) * 33.3).collect();
-        assert_eq!(freezes(&times), (0, 0.0));
-    }
 }

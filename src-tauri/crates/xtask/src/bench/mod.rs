@@ -8,8 +8,18 @@ use crate::{run, setup};
 
 mod chromium;
 mod figures;
+mod freezes;
 mod long_call;
 mod namespaces;
+mod net;
+#[cfg_attr(
+    not(target_os = "linux"),
+    allow(dead_code, reason = "only Linux has the router that carries packets over it")
+)]
+mod paths;
+mod records;
+#[cfg(target_os = "linux")]
+mod router;
 mod setup_times;
 
 pub use figures::{Figure, Goal};
@@ -20,18 +30,20 @@ pub struct Options {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// What to measure; all when none is named
+    /// What to measure; all but `net`, which takes most of an hour, when none is named
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Calls for the set-up times
     #[arg(long, default_value_t = 20)]
     calls: usize,
-    /// Seconds of the long call
-    #[arg(long, default_value_t = 60)]
-    seconds: u64,
-    /// Also write the figures here, as JSON
+    /// Seconds of the long call [default: 60], or of each link's call [default: its own]
+    #[arg(long)]
+    seconds: Option<u64>,
+    /// Also write the figures here, as JSON (those of `net` go to `bench` in the target folder)
     #[arg(long)]
     json: Option<PathBuf>,
+    #[command(flatten)]
+    net: net::Options,
 }
 
 /// A part of the bench.
@@ -47,6 +59,8 @@ enum Part {
     Chromium,
     /// Signed in and idle
     Idle,
+    /// Calls over emulated links, beside Chromium's (needs root)
+    Net,
 }
 
 /// Builds at release settings, measures, prints a table.
@@ -54,20 +68,9 @@ enum Part {
 /// # Errors
 /// When something cannot be built or a call fails.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    setup::ensure(setup::Purpose::Test, options.yes)?;
-    run::must(run::cargo().args([
-        "build",
-        "--release",
-        "--locked",
-        "--package",
-        "ahoy-cli",
-        "--package",
-        "ahoy-server",
-        "--bins",
-    ]))?;
-    // SAFETY: no other thread has been started yet.
-    unsafe { std::env::set_var("AHOY_BIN_DIR", run::built("release")?) };
-    let wanted = |part| options.parts.is_empty() || options.parts.contains(&part);
+    prepare(options.yes)?;
+    let wanted = |part| (options.parts.is_empty() && part != Part::Net) || options.parts.contains(&part);
+    let seconds = options.seconds.unwrap_or(60);
     let mut figures = Vec::new();
     if wanted(Part::Setup) {
         figures.extend(setup_times::on_loopback(options.calls)?);
@@ -80,18 +83,36 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         }
     }
     if wanted(Part::Call) {
-        figures.extend(long_call::measure(options.seconds)?);
+        figures.extend(long_call::measure(seconds)?);
     }
     if wanted(Part::Chromium) {
-        figures.extend(chromium::measure(options.seconds)?);
+        figures.extend(chromium::measure(seconds)?);
     }
     if wanted(Part::Idle) {
-        figures.extend(long_call::idle(options.seconds.min(30))?);
+        figures.extend(long_call::idle(seconds.min(30))?);
     }
-    println!("\n{}", figures::table(&figures));
+    if wanted(Part::Net) {
+        net::measure(&options.net, options.seconds)?;
+    }
+    if !figures.is_empty() {
+        println!("\n{}", figures::table(&figures));
+    }
     if let Some(file) = &options.json {
         let rows: Vec<Value> = figures.iter().map(Figure::to_json).collect();
         std::fs::write(file, json!({ "figures": rows }).to_string())?;
     }
+    Ok(())
+}
+
+/// Builds the programs, unless `AHOY_BIN_DIR` names a folder where they lie built at release settings already.
+fn prepare(yes: bool) -> anyhow::Result<()> {
+    if std::env::var_os("AHOY_BIN_DIR").is_some() {
+        return Ok(());
+    }
+    setup::ensure(setup::Purpose::Test, yes)?;
+    let programs = ["--package", "ahoy-cli", "--package", "ahoy-server", "--bins"];
+    run::must(run::cargo().args(["build", "--release", "--locked"]).args(programs))?;
+    // SAFETY: no other thread has been started yet.
+    unsafe { std::env::set_var("AHOY_BIN_DIR", run::built("release")?) };
     Ok(())
 }
