@@ -124,7 +124,7 @@ describe('what a screen reader says', () => {
   });
 
   it('interrupts for mute, a lost connection, its return and the end', () => {
-    expect(said({}, { local: { microphone: false, camera: true } })).toEqual({ text: 'You are muted', urgent: true });
+    expect(said({}, { local: { microphone: false, camera: true, paused: false } })).toEqual({ text: 'You are muted', urgent: true });
     const lost = { phase: { type: 'reconnecting', lostMs: 2, sinceMs: 1 } } as const;
     expect(said({ phase: active }, lost)?.urgent).toBe(true);
     expect(said(lost, { phase: active })?.text).toBe('The connection is back');

@@ -302,7 +302,7 @@ describe('in a call', () => {
     const { bridge, tell, snapshot } = await open('in-call-muted');
     press(' ', document.body);
     expect(bridge.sent).toEqual([{ type: 'set-microphone', on: true }]);
-    tell({ call: { ...snapshot.call!, local: { microphone: true, camera: false } } });
+    tell({ call: { ...snapshot.call!, local: { microphone: true, camera: false, paused: false } } });
     release(' ', document.body);
     expect(bridge.sent.at(-1)).toEqual({ type: 'set-microphone', on: false });
   });
@@ -358,7 +358,7 @@ describe('in a call', () => {
     bridge.hear({ microphone: 1, remote: 0 });
     flushSync();
     expect(level()).toBe('scaleY(1)');
-    tell({ call: { ...snapshot.call!, local: { microphone: false, camera: true } } });
+    tell({ call: { ...snapshot.call!, local: { microphone: false, camera: true, paused: false } } });
     expect(level()).toBe('scaleY(0)');
     expect(screen.getByText('You are muted. Press M, or hold Space, to be heard.')).toBeVisible();
     bridge.hear({ microphone: 0.001, remote: 0 });
@@ -415,9 +415,19 @@ describe('in a call', () => {
 
   it('a camera switched off over there leaves a person and a sentence', async () => {
     const { tell, snapshot } = await open('in-call');
-    tell({ call: { ...snapshot.call!, remote: { microphone: false, camera: false } } });
+    tell({ call: { ...snapshot.call!, remote: { microphone: false, camera: false, paused: false } } });
     expect(screen.getByText("Ben Okafor's camera is off", { selector: '.quiet' })).toBeVisible();
     expect(screen.getByRole('img', { name: 'Ben Okafor is muted' })).toBeVisible();
+  });
+
+  it('pictures without room pause with a sentence on both sides, and come back', async () => {
+    const { tell, snapshot } = await open('picture-paused');
+    expect(screen.getByText(/^Ben Okafor's connection has no room for a picture/, { selector: '.quiet' })).toBeVisible();
+    expect(screen.getByText(/^Your picture is paused/)).toBeVisible();
+    const on = { microphone: true, camera: true, paused: false };
+    tell({ call: { ...snapshot.call!, local: on, remote: on } });
+    expect(screen.queryByText(/is paused/)).toBeNull();
+    expect(screen.queryByText(/no room for a picture/, { selector: '.quiet' })).toBeNull();
   });
 
   it('one’s own picture goes to another corner by keyboard', async () => {

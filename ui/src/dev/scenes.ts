@@ -130,8 +130,8 @@ export const call = (more: Partial<Call> = {}): Call => ({
   name: 'Ben Okafor',
   direction: 'outgoing',
   phase: { type: 'active', sinceMs: Date.now() - 12 * MINUTE - 4000 },
-  local: { microphone: true, camera: true },
-  remote: { microphone: true, camera: true },
+  local: { microphone: true, camera: true, paused: false },
+  remote: { microphone: true, camera: true, paused: false },
   videoWanted: true,
   quality: quality(4, 'The connection is good.'),
   ...more,
@@ -184,13 +184,14 @@ export const scenes: Record<string, () => Scene> = {
   'incoming-window': () => ({ snapshot: inCall({ direction: 'incoming', phase: { type: 'incoming' } }), route: '#/incoming' }),
   'incoming-sound': () => ({ snapshot: inCall({ direction: 'incoming', phase: { type: 'incoming' }, videoWanted: false }), route: '#/incoming' }),
   calling: () => ({ snapshot: inCall({ phase: { type: 'calling' }, quality: null }) }),
-  ringing: () => ({ snapshot: inCall({ phase: { type: 'ringing' }, quality: null, local: { microphone: true, camera: false } }) }),
+  ringing: () => ({ snapshot: inCall({ phase: { type: 'ringing' }, quality: null, local: { microphone: true, camera: false, paused: false } }) }),
   'in-call': () => ({ snapshot: inCall(), level: 0.08 }),
-  'in-call-muted': () => ({ snapshot: inCall({ local: { microphone: false, camera: false }, remote: { microphone: false, camera: true } }) }),
+  'in-call-muted': () => ({ snapshot: inCall({ local: { microphone: false, camera: false, paused: false }, remote: { microphone: false, camera: true, paused: false } }) }),
   'in-call-weak': () => ({
     snapshot: inCall({ quality: quality(1, 'Your upload is slow. Close other uploads, or use a cable.', { roundTripMs: 310, lossOutPercent: 8.4, rateOutKbps: 240 }) }),
   }),
-  'camera-off': () => ({ snapshot: inCall({ remote: { microphone: true, camera: false } }) }),
+  'picture-paused': () => ({ snapshot: inCall({ local: { microphone: true, camera: true, paused: true }, remote: { microphone: true, camera: true, paused: true } }) }),
+  'camera-off': () => ({ snapshot: inCall({ remote: { microphone: true, camera: false, paused: false } }) }),
   reconnecting: () => ({
     snapshot: inCall({
       phase: { type: 'reconnecting', lostMs: Date.now() - 4200, sinceMs: Date.now() - 5 * MINUTE },
@@ -199,7 +200,7 @@ export const scenes: Record<string, () => Scene> = {
   }),
   'camera-problem': () => ({
     snapshot: inCall(
-      { local: { microphone: true, camera: false } },
+      { local: { microphone: true, camera: false, paused: false } },
       {
         devices: devices({
           camera: list([device('cam', 'Integrated Camera', { isDefault: true })], {

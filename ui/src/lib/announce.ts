@@ -46,5 +46,8 @@ export function announcement(before: Snapshot | null, after: Snapshot): Announce
   if (old.remote.camera !== call.remote.camera) {
     return { text: t(call.remote.camera ? 'said.remote-camera-on' : 'call.camera-off', { name }), urgent: false };
   }
+  if (!old.remote.paused && call.remote.paused) {
+    return { text: t('call.picture-paused', { name }), urgent: false };
+  }
   return null;
 }
