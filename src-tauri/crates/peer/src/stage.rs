@@ -3,9 +3,9 @@
 use crate::media::AUDIO_CLOCK;
 use crate::outgoing::Outgoing;
 use crate::rtp::audio_in::AudioIn;
-use crate::rtp::history::History;
+use crate::rtp::history::{History, Retransmission};
 use crate::rtp::twcc;
-use crate::rtp::video_in::VideoIn;
+use crate::rtp::video_in::{Conditions, VideoIn};
 use crate::uplink::{Consequence, Leaving, Uplink};
 use crate::{AudioSink, InboundRtp, MediaKind, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink};
 use ahoy_media::rate::{PacketKind, RateState};
@@ -35,6 +35,10 @@ const KEY_FRAME_SPACING: Duration = Duration::from_millis(250);
 const REPORTS_KEPT: usize = 32;
 /// Numbers of one NACK message that are looked at; an honest one stays far below.
 const MAX_NACKED: usize = 512;
+/// From this share of lost packets on, what is sent again is sent twice: a second round trip costs more than the bytes.
+const LOSSY: f64 = 0.03;
+/// So much apart, because losses come in runs.
+const COPY_LATER: Duration = Duration::from_millis(12);
 /// A change of the target smaller than this is not told.
 const TARGET_STEP: f64 = 0.03;
 
@@ -62,6 +66,15 @@ impl LocalStream {
             stats: OutboundRtp { ssrc, ..OutboundRtp::default() },
             remote: RemoteInboundRtp::default(),
         }
+    }
+
+    /// Counts and makes a packet of the RTX stream.
+    fn retransmission(&mut self, stream: (u32, u8), again: Retransmission) -> rtp::Packet {
+        self.stats.retransmitted_packets_sent += 1;
+        self.stats.retransmitted_bytes_sent += again.payload.len() as u64;
+        self.stats.packets_sent += 1;
+        self.stats.bytes_sent += again.payload.len() as u64;
+        rtp_packet(stream, again.sequence, again.timestamp, again.marker, again.payload)
     }
 
     fn bind(&mut self, info: &StreamInfo) {
@@ -103,6 +116,8 @@ pub(crate) struct Stage {
     reports_sent: VecDeque<(u32, Instant)>,
     last_key_event: Option<Instant>,
     key_event_due: Option<Instant>,
+    /// Second copies of retransmissions, by when they leave; at most as many as one request can name.
+    copies: VecDeque<(Instant, u16)>,
     /// Feedback to send; emptied after every packet handled.
     writes: VecDeque<rtc::interceptor::Packet>,
     unknown_packets: u64,
@@ -136,9 +151,14 @@ impl Stage {
             reports_sent: VecDeque::new(),
             last_key_event: None,
             key_event_due: None,
+            copies: VecDeque::new(),
             writes: VecDeque::new(),
             unknown_packets: 0,
         }
+    }
+
+    fn conditions(&self) -> Conditions {
+        Conditions { rtt: self.rtt_or_guess(), loss_out: self.uplink.loss() }
     }
 
     fn rtt_or_guess(&self) -> Duration {
@@ -224,12 +244,12 @@ impl Stage {
     }
 
     fn poll_video(&mut self, now: Instant) {
-        let rtt = self.rtt_or_guess();
+        let path = self.conditions();
         let Some(video) = &mut self.video_in else { return };
-        if video.poll_timeout(rtt).is_none_or(|due| due > now) {
+        if video.poll_timeout(path).is_none_or(|due| due > now) {
             return;
         }
-        let feedback = video.handle_timeout(now, rtt);
+        let feedback = video.handle_timeout(now, path);
         let (sender_ssrc, Some(media_ssrc)) = (self.video_out.ssrc, self.video_ssrc) else { return };
         let mut packets: Vec<Box<dyn Rtcp>> = Vec::new();
         if !feedback.nack.is_empty() {
@@ -329,6 +349,8 @@ impl Stage {
 
     /// What waited of the pictures was thrown away: the next one must stand alone.
     fn begin_anew(&mut self, now: Instant) {
+        tracing::debug!(state = ?self.uplink.state(), "what waited is thrown away");
+        self.copies.clear();
         // The cut picture must not look whole to the other side.
         self.video_sequence = self.video_sequence.wrapping_add(1);
         self.key_frame_asked(now);
@@ -359,6 +381,7 @@ impl Stage {
         if apart > self.told_target as f64 * TARGET_STEP
             && self.events.try_send(PeerEvent::TargetBitrate(target)).is_ok()
         {
+            tracing::trace!(target, state = ?self.uplink.state(), "target");
             self.told_target = target;
         }
     }
@@ -375,15 +398,27 @@ impl Stage {
             let follow = (0..16_u16).filter(|bit| pair.lost_packets & (1 << bit) != 0);
             std::iter::once(pair.packet_id).chain(follow.map(|bit| pair.packet_id.wrapping_add(bit + 1)))
         });
+        let twice = self.uplink.loss() >= LOSSY;
         for number in numbers.take(MAX_NACKED) {
             let Some(again) = stream.history.again(now, number, rtt) else { continue };
-            stream.stats.retransmitted_packets_sent += 1;
-            stream.stats.retransmitted_bytes_sent += again.payload.len() as u64;
-            stream.stats.packets_sent += 1;
-            stream.stats.bytes_sent += again.payload.len() as u64;
-            let packet = rtp_packet((ssrc, payload_type), again.sequence, again.timestamp, again.marker, again.payload);
+            let packet = stream.retransmission((ssrc, payload_type), again);
             // Full: the oldest goes, which is the one that comes too late.
             let _ = self.uplink.push(now, PacketKind::Retransmission, packet);
+            if twice && self.copies.len() < MAX_NACKED {
+                self.copies.push_back((now + COPY_LATER, number));
+            }
+        }
+    }
+
+    /// The second copies that are due.
+    fn send_copies(&mut self, now: Instant) {
+        while let Some((_, number)) = self.copies.pop_front_if(|(due, _)| *due <= now) {
+            let stream = &mut self.video_out;
+            let (Some(ssrc), Some(payload_type)) = (stream.rtx_ssrc, stream.rtx_payload_type) else { return };
+            if let Some(again) = stream.history.copy(number) {
+                let packet = stream.retransmission((ssrc, payload_type), again);
+                let _ = self.uplink.push(now, PacketKind::Retransmission, packet);
+            }
         }
     }
 
@@ -493,14 +528,16 @@ impl Stage {
             self.tell_key_frame(now);
         }
         self.poll_video(now);
+        self.send_copies(now);
         self.uplink.handle_timeout(now);
         self.tell_target(now);
     }
 
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let rtt = self.rtt_or_guess();
-        let video = self.video_in.as_ref().and_then(|video| video.poll_timeout(rtt));
-        [video, self.key_event_due, self.uplink.poll_timeout(now)].into_iter().flatten().min()
+        let path = self.conditions();
+        let video = self.video_in.as_ref().and_then(|video| video.poll_timeout(path));
+        let copy = self.copies.front().map(|(due, _)| *due);
+        [video, copy, self.key_event_due, self.uplink.poll_timeout(now)].into_iter().flatten().min()
     }
 
     pub(crate) fn poll_write(&mut self) -> Option<rtc::interceptor::Packet> {

@@ -63,9 +63,9 @@ impl Uplink {
         self.extension = twcc::extension_of(info).or(self.extension);
     }
 
-    /// What all sources together could use.
+    /// What all sources together could use; what is sent again comes on top.
     pub(crate) fn set_demand(&mut self, demand: Bitrate) {
-        self.estimator.set_demand(demand);
+        self.estimator.set_demand(demand + Bitrate::bps(self.again.0.max(0.0) as u64));
     }
 
     /// A packet wants to leave. False: there is no room, and the picture it belongs to is incomplete.
@@ -172,6 +172,11 @@ impl Uplink {
     pub(crate) fn target(&self) -> Bitrate {
         let target = self.estimator.target();
         target - Bitrate::bps(self.again.0.max(0.0) as u64).min(target.scaled(AGAIN_SHARE))
+    }
+
+    /// Share of our packets that got lost of late, 0 to 1.
+    pub(crate) fn loss(&self) -> f64 {
+        self.estimator.state().loss
     }
 
     pub(crate) fn state(&self) -> RateState {

@@ -54,11 +54,9 @@ impl History {
 
     /// The packet in RTX form, unless it is unknown, too old, or was just sent again.
     pub(crate) fn again(&mut self, now: Instant, sequence: u16, rtt: Duration) -> Option<Retransmission> {
-        let newest = self.sent.back()?.sequence;
-        let back = usize::from(newest.wrapping_sub(sequence));
-        let place = self.sent.len().checked_sub(back + 1)?;
+        let place = self.place_of(sequence)?;
         let sent = self.sent.get_mut(place)?;
-        if sent.sequence != sequence || now.saturating_duration_since(sent.at) > MAX_AGE {
+        if now.saturating_duration_since(sent.at) > MAX_AGE {
             return None;
         }
         let too_soon = rtt.mul_f64(0.7).max(MIN_AGAIN);
@@ -67,6 +65,18 @@ impl History {
         }
         sent.again = Some(now);
         Some(Self::wrap(&mut self.next_rtx, sent))
+    }
+
+    /// A second copy of what was just sent again, for a path that loses much; `None` when it is not kept any more.
+    pub(crate) fn copy(&mut self, sequence: u16) -> Option<Retransmission> {
+        let place = self.place_of(sequence)?;
+        Some(Self::wrap(&mut self.next_rtx, self.sent.get(place)?))
+    }
+
+    fn place_of(&self, sequence: u16) -> Option<usize> {
+        let newest = self.sent.back()?.sequence;
+        let place = self.sent.len().checked_sub(usize::from(newest.wrapping_sub(sequence)) + 1)?;
+        (self.sent.get(place)?.sequence == sequence).then_some(place)
     }
 
     /// One of the last packets, the largest within so many payload bytes, or else the smallest, once more; `None` when

@@ -18,7 +18,9 @@ const MAX_JUMP: u64 = 3000;
 /// A packet that was overtaken usually follows within this; asking sooner would ask for what is under way.
 const REORDERING: Duration = Duration::from_millis(6);
 /// Requests for one packet.
-const MAX_TRIES: u32 = 8;
+const MAX_TRIES: u32 = 12;
+/// From this share of lost packets on, our own requests get lost as well, and are said twice.
+const LOSSY: f64 = 0.03;
 /// A key frame that does not come is asked for again after this or two round trips.
 const PLI_AGAIN: Duration = Duration::from_millis(300);
 
@@ -50,6 +52,31 @@ enum Order {
     SeekingKey,
     /// The next picture begins at this packet; everything before it was handed on.
     At(u64),
+}
+
+/// What the way to the other side and back is like.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Conditions {
+    pub(crate) rtt: Duration,
+    /// Share of our own packets that get lost, 0 to 1.
+    pub(crate) loss_out: f64,
+}
+
+impl Conditions {
+    /// How long a missing packet is waited for: some tries' worth of round trips.
+    fn patience(&self) -> Duration {
+        (self.rtt * 5 + Duration::from_millis(80)).clamp(Duration::from_millis(150), Duration::from_millis(700))
+    }
+
+    /// When to ask for a packet again. The other side answers one request in a round trip, so a second one within it
+    /// costs some bytes and counts only where the first was lost.
+    fn again(&self) -> Duration {
+        if self.loss_out >= LOSSY {
+            (self.rtt.mul_f64(0.6) + Duration::from_millis(5)).max(Duration::from_millis(12))
+        } else {
+            (self.rtt.mul_f64(1.2) + Duration::from_millis(10)).max(Duration::from_millis(20))
+        }
+    }
 }
 
 /// What the receiver wants sent to the other side.
@@ -276,14 +303,9 @@ impl VideoIn {
         self.missing = self.missing.split_off(&number);
     }
 
-    /// How long a missing packet is waited for: some tries' worth of round trips.
-    fn patience(rtt: Duration) -> Duration {
-        (rtt * 5 + Duration::from_millis(80)).clamp(Duration::from_millis(150), Duration::from_millis(700))
-    }
-
     /// Gives up what has been missing too long, and says what to ask the other side for.
-    pub(crate) fn handle_timeout(&mut self, now: Instant, rtt: Duration) -> Feedback {
-        let patience = Self::patience(rtt);
+    pub(crate) fn handle_timeout(&mut self, now: Instant, path: Conditions) -> Feedback {
+        let patience = path.patience();
         let lost =
             self.missing.iter().filter(|(_, missing)| now >= missing.since + patience).map(|(&n, _)| n).next_back();
         if let Some(lost) = lost {
@@ -293,7 +315,7 @@ impl VideoIn {
             self.advance(now);
         }
         let mut feedback = Feedback::default();
-        let again = (rtt.mul_f64(1.2) + Duration::from_millis(10)).max(Duration::from_millis(20));
+        let again = path.again();
         for (&number, missing) in &mut self.missing {
             if now >= missing.ask_at && missing.tries < MAX_TRIES {
                 missing.tries += 1;
@@ -305,7 +327,7 @@ impl VideoIn {
             self.stats.nack_count += 1;
             self.stats.nacked_packets += feedback.nack.len() as u64;
         }
-        if self.pli_wanted.is_some() && self.last_pli.is_none_or(|last| now >= last + PLI_AGAIN.max(rtt * 2)) {
+        if self.pli_wanted.is_some() && self.last_pli.is_none_or(|last| now >= last + PLI_AGAIN.max(path.rtt * 2)) {
             self.last_pli = Some(now);
             self.stats.pli_count += 1;
             feedback.pli = true;
@@ -314,12 +336,12 @@ impl VideoIn {
     }
 
     /// When [`Self::handle_timeout`] next has something to do.
-    pub(crate) fn poll_timeout(&self, rtt: Duration) -> Option<Instant> {
-        let patience = Self::patience(rtt);
+    pub(crate) fn poll_timeout(&self, path: Conditions) -> Option<Instant> {
+        let patience = path.patience();
         let ask = self.missing.values().filter(|missing| missing.tries < MAX_TRIES).map(|missing| missing.ask_at).min();
         let give_up = self.missing.values().map(|missing| missing.since + patience).min();
         let pli = self.pli_wanted.map(|since| match self.last_pli {
-            Some(last) => since.max(last + PLI_AGAIN.max(rtt * 2)),
+            Some(last) => since.max(last + PLI_AGAIN.max(path.rtt * 2)),
             None => since,
         });
         [ask, give_up, pli].into_iter().flatten().min()
@@ -353,6 +375,7 @@ mod tests {
     use rand::{RngExt, SeedableRng, rngs::SmallRng};
 
     const RTT: Duration = Duration::from_millis(50);
+    const PATH: Conditions = Conditions { rtt: RTT, loss_out: 0.0 };
     const KEY: &[u8] = &[24, 0, 2, 0x67, 1, 0, 2, 0x65, 2];
     const DELTA: &[u8] = &[0x41, 9];
 
@@ -393,10 +416,10 @@ mod tests {
 
         fn wait(&mut self, duration: Duration) {
             let end = self.now + duration;
-            while let Some(due) = self.video.poll_timeout(RTT).filter(|due| *due <= end) {
+            while let Some(due) = self.video.poll_timeout(PATH).filter(|due| *due <= end) {
                 self.now = self.now.max(due);
-                let feedback = self.video.handle_timeout(self.now, RTT);
-                if feedback == Feedback::default() && self.video.poll_timeout(RTT) == Some(due) {
+                let feedback = self.video.handle_timeout(self.now, PATH);
+                if feedback == Feedback::default() && self.video.poll_timeout(PATH) == Some(due) {
                     panic!("a timer that is due and does nothing would spin");
                 }
                 self.feedback.push(feedback);
@@ -516,8 +539,8 @@ mod tests {
                 video.handle(now, sequence, rng.random(), rng.random_bool(0.4), payload);
             }
             now += Duration::from_micros(rng.random_range(0..2000));
-            if video.poll_timeout(RTT).is_some_and(|due| due <= now) {
-                let feedback = video.handle_timeout(now, RTT);
+            if video.poll_timeout(PATH).is_some_and(|due| due <= now) {
+                let feedback = video.handle_timeout(now, PATH);
                 assert!(feedback.nack.len() <= MAX_MISSING);
             }
             assert!(video.held.len() <= MAX_HELD && video.missing.len() <= MAX_MISSING);
