@@ -158,7 +158,7 @@ impl Stage {
     }
 
     fn conditions(&self) -> Conditions {
-        Conditions { rtt: self.rtt_or_guess(), loss_out: self.uplink.loss() }
+        Conditions { rtt: self.rtt_or_guess(), loss_out: self.uplink.own_loss() }
     }
 
     fn rtt_or_guess(&self) -> Duration {
@@ -350,7 +350,9 @@ impl Stage {
     /// What waited of the pictures was thrown away: the next one must stand alone.
     fn begin_anew(&mut self, now: Instant) {
         tracing::debug!(state = ?self.uplink.state(), "what waited is thrown away");
+        // Nothing of before is of use beside the key frame.
         self.copies.clear();
+        self.video_out.history.forget();
         // The cut picture must not look whole to the other side.
         self.video_sequence = self.video_sequence.wrapping_add(1);
         self.key_frame_asked(now);
@@ -398,7 +400,7 @@ impl Stage {
             let follow = (0..16_u16).filter(|bit| pair.lost_packets & (1 << bit) != 0);
             std::iter::once(pair.packet_id).chain(follow.map(|bit| pair.packet_id.wrapping_add(bit + 1)))
         });
-        let twice = self.uplink.loss() >= LOSSY;
+        let twice = self.uplink.own_loss() >= LOSSY;
         for number in numbers.take(MAX_NACKED) {
             let Some(again) = stream.history.again(now, number, rtt) else { continue };
             let packet = stream.retransmission((ssrc, payload_type), again);

@@ -72,10 +72,6 @@ impl Uplink {
     #[must_use]
     pub(crate) fn push(&mut self, now: Instant, kind: PacketKind, packet: rtp::Packet) -> bool {
         let size = packet.payload.len() + HEADERS;
-        if kind == PacketKind::Retransmission {
-            self.forget_again(now);
-            self.again.0 += size as f64 * 8.0;
-        }
         self.pacer.push(kind, size, packet, now).is_ok()
     }
 
@@ -95,11 +91,15 @@ impl Uplink {
         kind: PacketKind,
         cluster: Option<ClusterId>,
     ) {
+        let size = packet.payload.len() + HEADERS;
+        if kind == PacketKind::Retransmission {
+            self.forget_again(now);
+            self.again.0 += size as f64 * 8.0;
+        }
         let Some(extension) = self.extension else { return };
         let sequence = self.sequence;
         self.sequence = sequence.wrapping_add(1);
         twcc::number(&mut packet.header, extension, sequence);
-        let size = packet.payload.len() + HEADERS;
         self.estimator.handle_sent(SentPacket { sequence, size, sent_at: now, kind, cluster });
         self.pacer.set_pacing(self.estimator.pacing(now));
     }
@@ -174,9 +174,9 @@ impl Uplink {
         target - Bitrate::bps(self.again.0.max(0.0) as u64).min(target.scaled(AGAIN_SHARE))
     }
 
-    /// Share of our packets that got lost of late, 0 to 1.
-    pub(crate) fn loss(&self) -> f64 {
-        self.estimator.state().loss
+    /// Share of our packets that the path loses by itself, not for being full, 0 to 1.
+    pub(crate) fn own_loss(&self) -> f64 {
+        self.estimator.own_loss()
     }
 
     pub(crate) fn state(&self) -> RateState {
@@ -267,7 +267,7 @@ mod tests {
         let mut uplink = bound(now);
         let before = uplink.target();
         for _ in 0..20 {
-            assert!(uplink.push(now, PacketKind::Retransmission, packet(1_132)));
+            uplink.send(now, &mut packet(1_132), PacketKind::Retransmission, None);
         }
         assert_eq!(before - uplink.target(), Bitrate::bps(20 * 1_200 * 8));
         uplink.forget_again(now + Duration::from_secs(10));

@@ -43,6 +43,8 @@ pub(crate) struct Signals {
     pub acked: Option<f64>,
     pub fast: Option<f64>,
     pub trains: Option<Passed>,
+    /// The newest arrival that is known of, on the receiver's clock.
+    pub arrival: Duration,
     pub rtt: Duration,
     pub interval: Duration,
     pub demand: f64,
@@ -100,6 +102,8 @@ pub(crate) struct DelayControl {
     pub phase: Phase,
     known: Option<(f64, Instant)>,
     queue_at_fall: f64,
+    /// On the receiver's clock.
+    arrival_at_fall: Duration,
     /// Target and known capacity before the fall.
     before: (f64, Option<(f64, Instant)>),
     tolerance: f64,
@@ -114,6 +118,7 @@ impl DelayControl {
             phase: Phase::Growing,
             known: None,
             queue_at_fall: 0.0,
+            arrival_at_fall: Duration::ZERO,
             before: (start, None),
             tolerance: 0.0,
             stubborn: None,
@@ -177,6 +182,7 @@ impl DelayControl {
         }
         self.phase = Phase::Draining { since: now };
         self.queue_at_fall = signals.queue;
+        self.arrival_at_fall = signals.arrival;
         self.settle(arriving, signals.queue, now);
         Notice::Congested
     }
@@ -193,8 +199,10 @@ impl DelayControl {
         let lasted = now.saturating_duration_since(since);
         if signals.queue <= low {
             self.phase = Phase::Growing;
-            // What is sent less shows only after a round trip, and then no more than all of it can be missing.
-            let possible = lasted.saturating_sub(signals.rtt).as_secs_f64() * 1e3;
+            // What is sent less shows only after a round trip, and then no more than all of it can be missing. Reckoned in
+            // the receiver's time: feedback that had a queue of its own to wait in tells of much time at once.
+            let passed = signals.arrival.saturating_sub(self.arrival_at_fall);
+            let possible = passed.saturating_sub(signals.rtt).as_secs_f64() * 1e3;
             if self.queue_at_fall - signals.queue > possible * 1.5 + 25.0 {
                 self.tolerance = (self.tolerance + FALSE_ALARM.0).min(FALSE_ALARM.1);
                 (self.target, self.known) = self.before;

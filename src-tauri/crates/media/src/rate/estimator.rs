@@ -302,6 +302,11 @@ impl Estimator {
         self.rtt.iter().flatten().map(|(_, rtt)| *rtt).min()
     }
 
+    /// Share of packets that the path loses whatever the rate, 0..=1: what a radio does, not a full queue.
+    pub fn own_loss(&self) -> f64 {
+        self.loss.verdict().own
+    }
+
     /// All that is known now.
     pub fn state(&self) -> RateState {
         RateState {
@@ -402,6 +407,7 @@ impl Estimator {
             acked: self.acked.rate().map(|rate| rate * raise),
             fast: self.acked.fast_rate().map(|rate| rate * raise),
             trains: self.trains.capacity(now),
+            arrival: self.last_arrival.map_or(Duration::ZERO, |(_, arrival)| arrival),
             rtt: self.rtt().unwrap_or(Duration::from_millis(200)),
             interval: self.interval,
             demand: self.demand.max(self.config.least.as_bps() as f64),

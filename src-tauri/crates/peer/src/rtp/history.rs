@@ -67,6 +67,11 @@ impl History {
         Some(Self::wrap(&mut self.next_rtx, sent))
     }
 
+    /// Nothing that was sent so far is sent again.
+    pub(crate) fn forget(&mut self) {
+        self.sent.clear();
+    }
+
     /// A second copy of what was just sent again, for a path that loses much; `None` when it is not kept any more.
     pub(crate) fn copy(&mut self, sequence: u16) -> Option<Retransmission> {
         let place = self.place_of(sequence)?;
