@@ -271,11 +271,12 @@ async fn forged_and_damaged_envelopes_ring_nobody() {
 async fn a_replayed_invitation_does_not_ring_again_not_even_after_a_restart() {
     let server = rendezvous().await;
     let folder = tempfile::tempdir().unwrap();
-    let ada = Person::with("Ada", config(folder.path(), server.url())).await;
+    let mut ada = Person::with("Ada", config(folder.path(), server.url())).await;
     let (mut rogue, to) = befriended_rogue(&ada, server.url()).await;
+    // A contact's offer is read while it rings, and this one is none: the call may end before a snapshot shows it ringing.
     let sealed = rogue.seal(&to, &invite([1; 16], "v=0\r\n"));
     rogue.send(&to, &sealed).await;
-    ada.until_call("the ring", |call| call.phase == CallPhase::Incoming).await;
+    ada.event("the ring", |event| matches!(event, Happened::Incoming { .. })).await;
     ada.wish(Command::Answer { how: AnswerKind::Decline });
     ada.until_call("the end", common::is_ended).await;
     ada.wish(Command::DismissEnded);
@@ -288,7 +289,7 @@ async fn a_replayed_invitation_does_not_ring_again_not_even_after_a_restart() {
     rogue.send(&to, &fresh).await;
     let rung = ada.event("the fresh ring", |event| matches!(event, Happened::Incoming { .. })).await;
     assert!(matches!(rung.what, Happened::Incoming { .. }));
-    let call = ada.until_call("the fresh ring", |call| call.phase == CallPhase::Incoming).await;
+    let call = ada.until_call("the fresh call", |_| true).await;
     assert_eq!(call.call_id, "02".repeat(16), "the replayed one did not ring");
     assert_eq!(ada.engine.snapshot().borrow().history.len(), 1);
     ada.engine.shutdown().await;
