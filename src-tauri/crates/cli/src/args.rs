@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ahoy_engine::PictureWish;
 use ahoy_engine::api::DeviceChoice;
+use ahoy_engine::{PictureWish, device_words};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A whole Ahoy endpoint without a window.
@@ -86,15 +86,15 @@ pub struct Common {
     #[arg(long = "for", global = true, value_name = "SECONDS")]
     pub seconds: Option<Seconds>,
     /// pattern | none | FILE.y4m | device[:ID]
-    #[arg(long, global = true)]
-    pub camera: Option<Camera>,
+    #[arg(long, global = true, value_parser = device_words::camera)]
+    pub camera: Option<DeviceChoice>,
     /// tone[:HZ] | none | FILE.wav | device[:ID]
-    #[arg(long, global = true)]
-    pub mic: Option<Microphone>,
+    #[arg(long, global = true, value_parser = device_words::microphone)]
+    pub mic: Option<DeviceChoice>,
     /// none | FILE.wav | device[:ID]
-    #[arg(long, global = true)]
-    pub speaker: Option<Speaker>,
-    /// The picture's size, as 1280x720.
+    #[arg(long, global = true, value_parser = device_words::speaker)]
+    pub speaker: Option<DeviceChoice>,
+    /// The camera's size, as 1280x720; also that of --video-out.
     #[arg(long, global = true, default_value = "1280x720")]
     pub size: Size,
     /// Pictures a second.
@@ -106,7 +106,7 @@ pub struct Common {
     /// With --json: also a line for each picture captured and shown.
     #[arg(long, global = true)]
     pub frames: bool,
-    /// Write each picture shown to this Y4M file or named pipe.
+    /// Write each picture shown to this Y4M file or named pipe, scaled to --size.
     #[arg(long, global = true, value_name = "FILE")]
     pub video_out: Option<PathBuf>,
     /// Write the sound heard to this WAV file or named pipe.
@@ -160,65 +160,6 @@ impl FromStr for Size {
     }
 }
 
-/// `--camera`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Camera(pub DeviceChoice);
-/// `--mic`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Microphone(pub DeviceChoice);
-/// `--speaker`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Speaker(pub DeviceChoice);
-
-impl FromStr for Camera {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        choice(text, &["pattern"], "pattern, none, a .y4m file, device, or device:ID").map(Self)
-    }
-}
-
-impl FromStr for Microphone {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let usual = "tone, tone:HZ, none, a .wav file, device, or device:ID";
-        if let Some(hertz) = text.strip_prefix("tone:") {
-            return match hertz.parse::<f64>() {
-                Ok(pitch) if (20.0..=20_000.0).contains(&pitch) => Ok(Self(device(text))),
-                _ => Err(format!("a tone has 20 to 20000 Hz; write {usual}")),
-            };
-        }
-        choice(text, &["tone"], usual).map(Self)
-    }
-}
-
-impl FromStr for Speaker {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        choice(text, &[], "none, a .wav file, device, or device:ID").map(Self)
-    }
-}
-
-fn choice(text: &str, synthetic: &[&str], usual: &str) -> Result<DeviceChoice, String> {
-    match text {
-        "" => Err(format!("write {usual}")),
-        "none" => Ok(DeviceChoice::Nothing),
-        "device" => Ok(DeviceChoice::SystemDefault),
-        known if synthetic.contains(&known) => Ok(device(known)),
-        other => Ok(match other.strip_prefix("device:") {
-            Some(id) => device(id),
-            // A file that is not there is told of when it is opened, with its path.
-            None => device(&format!("file:{other}")),
-        }),
-    }
-}
-
-fn device(id: &str) -> DeviceChoice {
-    DeviceChoice::Device { id: id.to_owned() }
-}
-
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
@@ -243,14 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn devices_are_chosen_by_short_words() {
-        assert_eq!("pattern".parse(), Ok(Camera(device("pattern"))));
-        assert_eq!("none".parse(), Ok(Camera(DeviceChoice::Nothing)));
-        assert_eq!("device".parse(), Ok(Microphone(DeviceChoice::SystemDefault)));
-        assert_eq!("device:v4l2:1".parse(), Ok(Camera(device("v4l2:1"))));
-        assert_eq!("tone:880".parse(), Ok(Microphone(device("tone:880"))));
-        assert_eq!("a/b.wav".parse(), Ok(Speaker(device("file:a/b.wav"))));
-        assert!("tone:x".parse::<Microphone>().is_err());
+    fn a_size_has_two_sides() {
+        assert_eq!("640x360".parse(), Ok(Size { width: 640, height: 360 }));
         assert!("12".parse::<Size>().is_err());
     }
 }

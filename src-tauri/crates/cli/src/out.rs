@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 
 use ahoy_engine::media::wav::{WavError, WavStream, WavWriter};
 use ahoy_engine::media::y4m::Y4mWriter;
-use ahoy_engine::media::{Block, FrameRate, VideoFrame, pattern};
-use ahoy_engine::{Clock, Taps};
+use ahoy_engine::media::{Block, FrameRate, I420, Scaler, VideoFrame, pattern, scale};
+use ahoy_engine::{Clock, PictureWish, Taps};
 use serde_json::{Value, json};
 
 /// media threads -> writer thread; 1 s of pictures and more of sound; full: the new one is left out, its line too.
@@ -85,7 +85,7 @@ impl Recorder {
         frames: bool,
         video_out: Option<PathBuf>,
         audio_out: Option<PathBuf>,
-        fps: u32,
+        wish: PictureWish,
     ) -> anyhow::Result<Option<Self>> {
         if !frames && video_out.is_none() && audio_out.is_none() {
             return Ok(None);
@@ -97,7 +97,7 @@ impl Recorder {
             printer,
             clock: Clock::start(),
             frames,
-            fps,
+            wish,
             waiting: Arc::clone(&waiting),
             video: video_out.map_or(Out::None, Out::Wanted),
             audio: audio_out.map_or(Out::None, Out::Wanted),
@@ -188,13 +188,40 @@ impl Sound {
     }
 }
 
+/// A Y4M file. It has one size and a call has many: the wished one in the shape of the first picture.
+struct Film {
+    writer: Y4mWriter<BufWriter<std::fs::File>>,
+    scaler: Scaler,
+    /// Pictures of another size are scaled into this.
+    scaled: I420,
+}
+
+impl Film {
+    fn new(path: &Path, first: &I420, wish: PictureWish) -> anyhow::Result<Self> {
+        let (width, height) = scale::fill(first.width, first.height, wish.width, wish.height);
+        let writer = Y4mWriter::new(open(path)?, width, height, FrameRate::fps(wish.fps))?;
+        Ok(Self { writer, scaler: Scaler::new(), scaled: I420::default() })
+    }
+
+    fn write(&mut self, picture: &I420) -> anyhow::Result<()> {
+        let (width, height) = self.writer.size();
+        if (picture.width, picture.height) == (width, height) {
+            self.writer.write(picture)?;
+        } else {
+            self.scaler.scale(picture, width, height, &mut self.scaled)?;
+            self.writer.write(&self.scaled)?;
+        }
+        Ok(self.writer.flush()?)
+    }
+}
+
 struct Writing {
     printer: Printer,
     clock: Clock,
     frames: bool,
-    fps: u32,
+    wish: PictureWish,
     waiting: Arc<std::sync::atomic::AtomicUsize>,
-    video: Out<Y4mWriter<BufWriter<std::fs::File>>>,
+    video: Out<Film>,
     audio: Out<Sound>,
 }
 
@@ -215,9 +242,6 @@ impl Writing {
                 Item::End => break,
             }
         }
-        if let Out::Open(video) = &mut self.video {
-            let _ = video.flush();
-        }
         if let Out::Open(audio) = &mut self.audio {
             let _ = audio.flush();
         }
@@ -231,18 +255,13 @@ impl Writing {
     fn shown(&mut self, frame: &VideoFrame, at: Instant) {
         let picture = &frame.picture;
         if let Out::Wanted(path) = &self.video {
-            let rate = FrameRate::fps(self.fps);
-            let opened = open(path).and_then(|file| Ok(Y4mWriter::new(file, picture.width, picture.height, rate)?));
-            self.video = opened.map_or_else(|error| self.give_up(&error), Out::Open);
+            self.video =
+                Film::new(path, picture, self.wish).map_or_else(|error| self.give_up(&error), |film| Out::Open(film));
         }
-        if let Out::Open(video) = &mut self.video {
-            // One picture for each line: a file has one size, so a picture of another has neither.
-            if video.size() != (picture.width, picture.height) {
-                return;
-            }
-            if let Err(error) = video.write(picture).and_then(|()| video.flush()) {
-                self.video = self.give_up(&error.into());
-            }
+        if let Out::Open(film) = &mut self.video
+            && let Err(error) = film.write(picture)
+        {
+            self.video = self.give_up(&error);
         }
         if self.frames {
             let shown_ms = self.millis(at);

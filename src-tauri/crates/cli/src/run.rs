@@ -38,9 +38,9 @@ fn config(common: &Common) -> EngineConfig {
     let profile = common.profile.clone().map_or(ProfilePlace::Default, ProfilePlace::Folder);
     let mut config = EngineConfig::new(profile);
     config.server.clone_from(&common.server);
-    config.camera = common.camera.clone().map(|camera| camera.0);
-    config.microphone = common.mic.clone().map(|microphone| microphone.0);
-    config.speaker = common.speaker.clone().map(|speaker| speaker.0);
+    config.camera = common.camera.clone();
+    config.microphone = common.mic.clone();
+    config.speaker = common.speaker.clone();
     config.picture = common.picture();
     config.language =
         ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
@@ -175,7 +175,7 @@ async fn endpoint(common: &Common, role: Role) -> anyhow::Result<()> {
     let printer = Printer::new(common.json);
     let frames = common.frames && common.json;
     let (video_out, audio_out) = (common.video_out.clone(), common.audio_out.clone());
-    let recorder = Recorder::start(printer.clone(), frames, video_out, audio_out, common.fps)?;
+    let recorder = Recorder::start(printer.clone(), frames, video_out, audio_out, common.picture())?;
     let mut config = config(common);
     if let Some(recorder) = &recorder {
         config.taps = recorder.taps();

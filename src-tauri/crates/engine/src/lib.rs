@@ -15,6 +15,7 @@ mod clock;
 mod config;
 mod connection;
 mod desk;
+pub mod device_words;
 mod event;
 mod handle;
 mod link;
@@ -28,7 +29,7 @@ pub mod media {
     pub use ahoy_media::LatestSlot;
     pub use ahoy_media::audio::{Block, wav};
     pub use ahoy_media::units::FrameRate;
-    pub use ahoy_media::video::{I420, VideoFrame, pattern, y4m};
+    pub use ahoy_media::video::{I420, Scaler, VideoFrame, pattern, scale, y4m};
 }
 
 pub use ahoy_devices::{DeviceInfo, Kind as DeviceKind, Listing, list as list_devices};

@@ -70,8 +70,13 @@ impl fmt::Debug for Scaler {
 /// The largest even size, at least 2x2, of the source's shape that fits into `max_width` x `max_height` and is not larger
 /// than the source.
 pub fn fit(width: u32, height: u32, max_width: u32, max_height: u32) -> (u32, u32) {
+    fill(width, height, max_width.min(width), max_height.min(height))
+}
+
+/// The largest even size, at least 2x2, of the source's shape that fits into `max_width` x `max_height`.
+pub fn fill(width: u32, height: u32, max_width: u32, max_height: u32) -> (u32, u32) {
     let (width, height) = (u64::from(width.max(1)), u64::from(height.max(1)));
-    let (max_width, max_height) = (u64::from(max_width).min(width), u64::from(max_height).min(height));
+    let (max_width, max_height) = (u64::from(max_width), u64::from(max_height));
     let (wide, high) = if max_width * height <= max_height * width {
         (max_width, max_width * height / width)
     } else {
