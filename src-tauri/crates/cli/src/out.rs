@@ -255,8 +255,7 @@ impl Writing {
     fn shown(&mut self, frame: &VideoFrame, at: Instant) {
         let picture = &frame.picture;
         if let Out::Wanted(path) = &self.video {
-            self.video =
-                Film::new(path, picture, self.wish).map_or_else(|error| self.give_up(&error), |film| Out::Open(film));
+            self.video = Film::new(path, picture, self.wish).map_or_else(|error| self.give_up(&error), Out::Open);
         }
         if let Out::Open(film) = &mut self.video
             && let Err(error) = film.write(picture)
