@@ -1,7 +1,7 @@
-//! The two places in the stack's interceptor chain that are ours.
+//! Two of the places in the stack's interceptor chain that are ours; `feedback` is the third.
 //!
 //! ```text
-//! wire ◄─ WireTap ─ TWCC receiver ─ receiver report ─ sender report ─ MediaTap ─► (nothing: media ends here)
+//! wire ◄─ WireTap ─ TimedFeedback ─ receiver report ─ sender report ─ MediaTap ─► (nothing: media ends here)
 //! ```
 //!
 //! `MediaTap` takes received RTP out of the chain after the stock interceptors have counted it, and hands it to the sinks

@@ -12,6 +12,7 @@
 mod config;
 mod error;
 mod event;
+mod feedback;
 mod handler;
 mod interceptor;
 mod media;

@@ -1,13 +1,14 @@
 //! How the stack is put together: codecs, interceptors, settings, tracks.
 
 use crate::config::{IcePolicy, PeerConfig};
+use crate::feedback::TimedFeedback;
 use crate::interceptor::{MediaTap, WireTap};
 use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
 use crate::runtime::{LocalAddresses, PeerRuntime};
 use crate::stage::Stage;
 use crate::{MediaKind, PeerError};
 use rtc::ice::mdns::MulticastDnsMode;
-use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot, TwccReceiverBuilder};
+use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCConfigurationBuilder;
 use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
@@ -106,7 +107,7 @@ fn media_engine() -> Result<MediaEngine, PeerError> {
 fn interceptors(stage: &Arc<Mutex<Stage>>) -> Registry {
     Registry::new()
         .with(Slot::from(WireTap::SLOT), WireTap::new(Arc::clone(stage)))
-        .with(Slot::TwccReceiver, TwccReceiverBuilder::new().build())
+        .with(Slot::TwccReceiver, TimedFeedback::new())
         .with(Slot::ReceiverReport, ReceiverReportBuilder::new().build())
         .with(Slot::SenderReport, SenderReportBuilder::new().build())
         .with(Slot::from(MediaTap::SLOT), MediaTap::new(Arc::clone(stage)))

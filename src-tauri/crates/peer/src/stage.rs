@@ -470,10 +470,12 @@ impl Stage {
         loop {
             let (mut packet, kind, cluster) = match self.uplink.poll(now)? {
                 Leaving::Packet(packet, kind, cluster) => (packet, kind, cluster),
-                Leaving::Padding(size, cluster) => match self.padding(size) {
-                    Some(packet) => (packet, PacketKind::Padding, Some(cluster)),
-                    None => continue,
-                },
+                Leaving::Padding(size, cluster) => {
+                    let padding = self.padding(size);
+                    self.uplink.padded(now, padding.as_ref().map(|packet| packet.payload.len()));
+                    let Some(packet) = padding else { continue };
+                    (packet, PacketKind::Padding, Some(cluster))
+                }
             };
             if packet.header.ssrc == self.video_out.ssrc {
                 packet.header.sequence_number = self.video_sequence;
@@ -486,15 +488,20 @@ impl Stage {
         }
     }
 
-    /// A packet that carries nothing new, to learn how much passes: one of the last, sent once more, so that it may even
-    /// be of use.
+    /// A packet that carries nothing new, to learn how much passes: one of the last that is not larger, sent once more, so
+    /// that it may even be of use; else one of nothing but padding (RFC 3550, 5.1).
     fn padding(&mut self, size: usize) -> Option<rtp::Packet> {
         let stream = &mut self.video_out;
         let (ssrc, payload_type) = (stream.rtx_ssrc?, stream.rtx_payload_type?);
-        let again = stream.history.padding(size)?;
+        let (again, empty) = match stream.history.padding(size) {
+            Some(again) => (again, false),
+            None => (stream.history.nothing()?, true),
+        };
         stream.stats.packets_sent += 1;
         stream.stats.bytes_sent += again.payload.len() as u64;
-        Some(rtp_packet((ssrc, payload_type), again.sequence, again.timestamp, again.marker, again.payload))
+        let mut packet = rtp_packet((ssrc, payload_type), again.sequence, again.timestamp, again.marker, again.payload);
+        packet.header.padding = empty;
+        Some(packet)
     }
 
     fn handle_sent(&mut self, now: Instant, packet: &rtp::Packet) {

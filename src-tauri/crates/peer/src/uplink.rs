@@ -26,7 +26,8 @@ const AGAIN_SHARE: f64 = 0.5;
 pub(crate) enum Leaving {
     /// A packet that waited.
     Packet(rtp::Packet, PacketKind, Option<ClusterId>),
-    /// A packet of about this size (payload bytes) that carries nothing new is to be made.
+    /// A packet of at most about this size (payload bytes) that carries nothing new is to be made, and
+    /// [`Uplink::padded`] told.
     Padding(usize, ClusterId),
 }
 
@@ -81,6 +82,11 @@ impl Uplink {
             Released::Packet { payload, kind, cluster, .. } => Leaving::Packet(payload, kind, cluster),
             Released::Padding { size, cluster } => Leaving::Padding(size.saturating_sub(HEADERS).max(1), cluster),
         })
+    }
+
+    /// The payload of the padding that was asked for has so many bytes; `None`: there is nothing to pad with.
+    pub(crate) fn padded(&mut self, now: Instant, payload: Option<usize>) {
+        self.pacer.padded(payload.map(|bytes| bytes + HEADERS), now);
     }
 
     /// A packet leaves: it gets its number, and the estimator knows of it.
@@ -216,7 +222,10 @@ mod tests {
             while let Some(leaving) = uplink.poll(now) {
                 let (mut packet, kind, cluster) = match leaving {
                     Leaving::Packet(packet, kind, cluster) => (packet, kind, cluster),
-                    Leaving::Padding(size, cluster) => (packet(size), PacketKind::Padding, Some(cluster)),
+                    Leaving::Padding(size, cluster) => {
+                        uplink.padded(now, Some(size));
+                        (packet(size), PacketKind::Padding, Some(cluster))
+                    }
                 };
                 uplink.send(now, &mut packet, kind, cluster);
                 let number = packet.header.get_extension(4).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]));

@@ -37,9 +37,9 @@ pub enum Released<T> {
         /// The probe that it has become part of.
         cluster: Option<ClusterId>,
     },
-    /// A padding packet of this size is to be made, for a probe.
+    /// A padding packet is to be made, for a probe, and its true size given to [`Pacer::padded`].
     Padding {
-        /// Bytes on the wire.
+        /// Bytes on the wire, about, and better less than more.
         size: usize,
         /// The probe.
         cluster: ClusterId,
@@ -73,6 +73,7 @@ struct Waiting<T> {
 struct Probing {
     cluster: ProbeCluster,
     sent: usize,
+    packets: usize,
     since: Option<Instant>,
 }
 
@@ -111,7 +112,7 @@ impl<T> Pacer<T> {
 
     /// A burst to send as soon as possible. One that is still waiting gives way.
     pub fn start_probe(&mut self, cluster: ProbeCluster) {
-        self.probe = Some(Probing { cluster, sent: 0, since: None });
+        self.probe = Some(Probing { cluster, sent: 0, packets: 0, since: None });
     }
 
     /// A packet wants to leave; `size` is in bytes on the wire. Padding is made by probes only and not taken.
@@ -169,7 +170,21 @@ impl<T> Pacer<T> {
         let place = (1..KINDS.len()).find(|place| !self.queues[*place].is_empty()).filter(|_| open);
         match place {
             Some(place) => self.release(place, now),
-            None => self.pad(now),
+            None => self
+                .probe
+                .as_ref()
+                .map(|Probing { cluster, .. }| Released::Padding { size: cluster.packet, cluster: cluster.id }),
+        }
+    }
+
+    /// The padding that [`Self::poll`] asked for leaves, of this size; `None`: there is nothing to pad with, and the probe
+    /// is given up.
+    pub fn padded(&mut self, size: Option<usize>, now: Instant) {
+        match size {
+            Some(size) => {
+                self.charge(size, now);
+            }
+            None => self.probe = None,
         }
     }
 
@@ -212,12 +227,6 @@ impl<T> Pacer<T> {
         Some(Released::Packet { payload, kind: KINDS[place], size, cluster })
     }
 
-    fn pad(&mut self, now: Instant) -> Option<Released<T>> {
-        let size = self.probe.as_ref()?.cluster.packet;
-        let cluster = self.charge(size, now)?;
-        Some(Released::Padding { size, cluster })
-    }
-
     /// Reckons with a packet that leaves; gives the probe that it is part of.
     fn charge(&mut self, size: usize, now: Instant) -> Option<ClusterId> {
         let sustained = self.pacing.sustained.as_bps() as f64;
@@ -227,9 +236,10 @@ impl<T> Pacer<T> {
         if let Some(probe) = &mut self.probe {
             probe.since.get_or_insert(now);
             probe.sent += size;
+            probe.packets += 1;
             id = Some(probe.cluster.id);
             rate = probe.cluster.rate.as_bps() as f64;
-            if probe.sent >= probe.cluster.bytes {
+            if probe.sent >= probe.cluster.bytes && probe.packets >= probe.cluster.packets {
                 self.probe = None;
             }
         }
@@ -267,6 +277,9 @@ mod tests {
         let (mut now, mut out) = (start, Vec::new());
         while now <= start + until {
             while let Some(released) = pacer.poll(now) {
+                if let Released::Padding { size, .. } = released {
+                    pacer.padded(Some(size), now);
+                }
                 out.push(((now - start).as_millis(), released));
             }
             match pacer.next_due(now) {
@@ -325,11 +338,36 @@ mod tests {
     fn a_probe_takes_what_waits_and_pads_at_its_own_rate() {
         let (mut pacer, start) = (Pacer::new(pacing(1_000)), Instant::now());
         pacer.push(PacketKind::Video, 1250, 1, start).unwrap();
-        pacer.start_probe(ProbeCluster { id: ClusterId(9), rate: Bitrate::kbps(5_000), bytes: 5_000, packet: 1250 });
+        pacer.start_probe(ProbeCluster {
+            id: ClusterId(9),
+            rate: Bitrate::kbps(5_000),
+            bytes: 5_000,
+            packets: 4,
+            packet: 1250,
+        });
         let out = run(&mut pacer, start, 100 * MS);
         assert_eq!(out.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 2, 4, 6]);
         assert_eq!(payload(&out[0].1), Some(1));
         assert!(out[1..].iter().all(|(_, one)| matches!(one, Released::Padding { cluster: ClusterId(9), .. })));
+    }
+
+    #[test]
+    fn padding_counts_by_its_true_size_and_a_probe_without_any_is_given_up() {
+        let (mut pacer, now) = (Pacer::<u32>::new(pacing(1_000)), Instant::now());
+        let rate = Bitrate::kbps(1_000);
+        pacer.start_probe(ProbeCluster { id: ClusterId(1), rate, bytes: 600, packets: 5, packet: 125 });
+        let mut made = 0;
+        for ms in 0..20 {
+            while let Some(Released::Padding { .. }) = pacer.poll(now + MS * ms) {
+                pacer.padded(Some(75), now + MS * ms);
+                made += 1;
+            }
+        }
+        assert_eq!(made, 8, "600 bytes in packets of 75");
+        pacer.start_probe(ProbeCluster { id: ClusterId(2), rate, bytes: 600, packets: 5, packet: 125 });
+        assert!(pacer.poll(now + 50 * MS).is_some());
+        pacer.padded(None, now + 50 * MS);
+        assert_eq!(pacer.poll(now + 60 * MS), None);
     }
 
     #[test]

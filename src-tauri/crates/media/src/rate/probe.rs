@@ -19,6 +19,8 @@ pub struct ProbeCluster {
     pub rate: Bitrate,
     /// How much, at least.
     pub bytes: usize,
+    /// How many packets, at least: fewer tell nothing.
+    pub packets: usize,
     /// Size of a padding packet.
     pub packet: usize,
 }
@@ -28,10 +30,12 @@ const START: [f64; 2] = [3.0, 6.0];
 const STEP: f64 = 2.0;
 /// A cluster lasts this long at its rate.
 const LENGTH: Duration = Duration::from_millis(15);
-/// It may add this much to the queue if no more passes than is sent now.
-const BURDEN: Duration = Duration::from_millis(40);
+/// It may add this much to the queue if no more passes than is sent now: at the start, and later, when it must not be
+/// taken for congestion.
+const BURDEN: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(20));
 const PACKETS: usize = 6;
-const PACKET: (usize, usize) = (120, 1_200);
+const FEWEST: usize = 5;
+const PACKET: (usize, usize) = (80, 1_200);
 /// Sound alone is never probed for: it grows by itself, and a probe would be heard.
 const WORTH: f64 = 150_000.0;
 /// Feedback of a cluster that takes longer than this is not waited for.
@@ -115,13 +119,15 @@ impl Prober {
         self.next = self.next.wrapping_add(1);
         self.planned += 1;
         self.phase = Phase::Waiting { id, since: now, start_step };
-        let burden = (outlook.target * BURDEN.as_secs_f64() / 8.0) as usize;
+        let burden = if start_step.is_some() { BURDEN.0 } else { BURDEN.1 };
+        let burden = (outlook.target * burden.as_secs_f64() / 8.0) as usize;
         let bytes = ((rate * LENGTH.as_secs_f64() / 8.0) as usize).max(PACKETS * PACKET.1).min(burden);
-        let bytes = bytes.max(PACKETS * PACKET.0);
+        let bytes = bytes.max(FEWEST * PACKET.0);
         Some(ProbeCluster {
             id,
             rate: Bitrate::bps(rate as u64),
             bytes,
+            packets: FEWEST,
             packet: (bytes / PACKETS).clamp(PACKET.0, PACKET.1),
         })
     }

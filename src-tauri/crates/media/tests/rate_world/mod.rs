@@ -387,6 +387,7 @@ impl World {
             Released::Packet { payload, cluster, .. } => (payload, cluster),
             Released::Padding { size, cluster } => {
                 self.padding += size;
+                self.pacer.padded(Some(size), self.now);
                 let kind = PacketKind::Padding;
                 (Wire { kind, size, ..Wire::new(self.now) }, Some(cluster))
             }

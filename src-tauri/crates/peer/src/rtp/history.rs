@@ -84,13 +84,19 @@ impl History {
         (self.sent.get(place)?.sequence == sequence).then_some(place)
     }
 
-    /// One of the last packets, the largest within so many payload bytes, or else the smallest, once more; `None` when
-    /// nothing was sent yet.
+    /// The largest of the last packets within so many payload bytes, once more; `None` when there is none.
     pub(crate) fn padding(&mut self, size: usize) -> Option<Retransmission> {
         let last = self.sent.iter().rev().take(PADDING_FROM);
-        let fits = last.clone().filter(|sent| sent.payload.len() + 2 <= size).max_by_key(|sent| sent.payload.len());
-        let sent = fits.or_else(|| last.min_by_key(|sent| sent.payload.len()))?;
-        Some(Self::wrap(&mut self.next_rtx, sent))
+        let fits = last.filter(|sent| sent.payload.len() + 2 <= size).max_by_key(|sent| sent.payload.len());
+        Some(Self::wrap(&mut self.next_rtx, fits?))
+    }
+
+    /// A packet of the RTX stream without any payload, of the newest packet's time; `None` when nothing was sent yet.
+    pub(crate) fn nothing(&mut self) -> Option<Retransmission> {
+        let timestamp = self.sent.back()?.timestamp;
+        let sequence = self.next_rtx;
+        self.next_rtx = sequence.wrapping_add(1);
+        Some(Retransmission { sequence, timestamp, marker: false, payload: Bytes::new() })
     }
 
     fn wrap(next_rtx: &mut u16, sent: &Sent) -> Retransmission {
