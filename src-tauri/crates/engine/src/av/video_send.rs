@@ -21,7 +21,7 @@ const LEAST: Bitrate = Bitrate::kbps(60);
 /// With less than this of the budget no picture is worth sending (the ladder's last step).
 const WORTH: Bitrate = Bitrate::kbps(100);
 /// The share before the connection has said anything.
-const FIRST: Bitrate = Bitrate::kbps(900);
+const FIRST: Bitrate = Bitrate::kbps(540);
 /// Bits a pixel beyond which nobody sees a difference: 720p30 gets 2.5 Mbps.
 const BITS_PER_PIXEL: f64 = 0.09;
 /// What packets add to the coder's bits at high rates.

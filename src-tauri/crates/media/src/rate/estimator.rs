@@ -29,7 +29,7 @@ pub struct RateConfig {
 
 impl Default for RateConfig {
     fn default() -> Self {
-        Self { start: Bitrate::kbps(1_000), least: Bitrate::kbps(24), most: Bitrate::kbps(20_000) }
+        Self { start: Bitrate::kbps(600), least: Bitrate::kbps(24), most: Bitrate::kbps(20_000) }
     }
 }
 

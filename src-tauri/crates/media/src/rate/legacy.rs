@@ -91,7 +91,8 @@ mod tests {
     use crate::units::Bitrate;
 
     fn reported(seconds: u64, fraction_lost: f64, rtt: impl Fn(u64) -> u64) -> Estimator {
-        let (mut estimator, start) = (Estimator::new(RateConfig::default()), Instant::now());
+        let (mut estimator, start) =
+            (Estimator::new(RateConfig { start: Bitrate::kbps(1_000), ..RateConfig::default() }), Instant::now());
         for second in 0..seconds {
             let rtt = Some(Duration::from_millis(rtt(second)));
             estimator.handle_report(ReportBlock { fraction_lost, rtt }, start + Duration::from_secs(second));

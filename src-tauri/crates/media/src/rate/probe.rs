@@ -26,7 +26,7 @@ pub struct ProbeCluster {
 }
 
 /// The probes of the start are these multiples of the first target, one after the other.
-const START: [f64; 2] = [3.0, 6.0];
+const START: [f64; 2] = [3.0, 8.0];
 const STEP: f64 = 2.0;
 /// A cluster lasts this long at its rate.
 const LENGTH: Duration = Duration::from_millis(15);
