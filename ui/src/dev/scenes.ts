@@ -246,7 +246,7 @@ export const scenes: Record<string, () => Scene> = {
     }),
   }),
   'in-call-loss': () => ({
-    snapshot: inCall({ quality: trouble('loss-in', 2, 'Part of what Ben Okafor sends gets lost on its way to you.', 'Move nearer to your Wi-Fi, or use a cable.') }),
+    snapshot: inCall({ quality: trouble('loss-in', 2, 'Part of what Ben Okafor sends you gets lost.', 'Move nearer to your Wi-Fi, or use a cable.') }),
   }),
   'in-call-slow-computer': () => ({ snapshot: inCall({ quality: trouble('slow-computer', 2, 'This computer is too busy for the call.', 'Close other programs.') }) }),
   'in-call-microphone': () => ({

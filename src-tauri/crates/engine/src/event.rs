@@ -96,6 +96,20 @@ pub enum Tone {
 }
 
 /// One second of a call under W3C webrtc-stats names, both directions and both codecs. Counters run since the call began.
+///
+/// | W3C                    | here                                                                      |
+/// |------------------------|---------------------------------------------------------------------------|
+/// | `inbound-rtp`          | `inboundAudio` with `audioPlayout`, `inboundVideo` with `videoPlayout`    |
+/// | `outbound-rtp`         | `outboundAudio` with `audioEncoder`, `outboundVideo` with `videoEncoder`  |
+/// | `remote-inbound-rtp`   | `remoteInboundAudio`, `remoteInboundVideo`                                |
+/// | `media-source`         | levels in `audioEncoder`, `videoEncoder.source`                           |
+/// | `codec`                | `codecAudio`, `codecVideo`                                                |
+/// | `candidate-pair`       | `candidatePair`, its candidates' types and protocol among it              |
+/// | `transport`            | `transport`                                                               |
+///
+/// Left out rather than guessed: `qpSum` of what is received (the decoder does not tell), `totalPacketSendDelay`,
+/// `fecPacketsReceived` (repair is inside Opus: `fecSamples`, `dredSamples`), `remote-outbound-rtp`, whether a codec is
+/// power-efficient; and addresses, which are nobody's business in a log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallStats {
