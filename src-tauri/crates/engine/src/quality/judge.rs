@@ -37,7 +37,9 @@ impl Judge {
         self.silent = if second.packets_in == 0 { self.silent + 1 } else { 0 };
         let silence = Verdict { bars: 0, cause: Some(QualityCause::Silence), microphone: second.microphone };
         let now = if self.silent >= SILENT_SECONDS { silence } else { worst(second) };
-        let shown = self.shown.map_or(now, |shown| self.next(shown, now));
+        // A call begins with all of them: its first second says little.
+        let begin = Verdict { bars: ALL, cause: None, microphone: second.microphone };
+        let shown = self.next(self.shown.unwrap_or(begin), now);
         self.shown = Some(shown);
         shown
     }
@@ -290,6 +292,7 @@ mod tests {
     fn one_bad_second_does_not_move_the_bars_and_two_do() {
         let bad = Second { loss_in_percent: 30.0, ..GOOD };
         assert_eq!(after(&[GOOD, GOOD, bad]).0, 4);
+        assert_eq!(after(&[bad]).0, 4, "not at the beginning either");
         assert_eq!(after(&[GOOD, GOOD, bad, bad]).0, 1);
     }
 
@@ -310,8 +313,8 @@ mod tests {
     fn a_sentence_does_not_change_with_every_second() {
         let loss = Second { loss_in_percent: 8.0, ..GOOD };
         let delay = Second { round_trip_ms: Some(600.0), ..GOOD };
-        assert_eq!(after(&[loss, delay, loss, delay, delay]), (2, Some(QualityCause::LossIn)));
-        assert_eq!(after(&[loss, delay, delay, delay]), (2, Some(QualityCause::Delay)));
+        assert_eq!(after(&[loss, loss, delay, loss, delay, delay]), (2, Some(QualityCause::LossIn)));
+        assert_eq!(after(&[loss, loss, delay, delay, delay]), (2, Some(QualityCause::Delay)));
     }
 
     #[test]
