@@ -1,7 +1,7 @@
 //! What the windows may ask: one line each, carried out elsewhere.
 
 use ahoy_engine::ContactCard;
-use ahoy_engine::api::{Command, Levels};
+use ahoy_engine::api::{Command, Levels, QualityPoint};
 use serde::Serialize;
 use tauri::ipc::{Channel, InvokeResponseBody};
 use tauri::{State, WebviewWindow, async_runtime};
@@ -61,6 +61,12 @@ pub fn subscribe(
         ],
     );
     Ok(())
+}
+
+/// The call's figures that are newer than what a window has, for its chart.
+#[tauri::command]
+pub async fn quality_after(shell: State<'_, Shell>, at_ms: u64) -> Result<Vec<QualityPoint>, Said> {
+    Ok(shell.quality_after(at_ms).await)
 }
 
 /// Reads a contact link without adding it.

@@ -35,6 +35,7 @@ pub fn run() {
         .invoke_handler(tauri::generate_handler![
             commands::command,
             commands::subscribe,
+            commands::quality_after,
             commands::check_link,
             commands::pictures,
             commands::picture_shown,

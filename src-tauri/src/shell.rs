@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ahoy_engine::api::{Command, Levels, Snapshot};
+use ahoy_engine::api::{Command, Levels, QualityPoint, Snapshot};
 use ahoy_engine::media::{LatestSlot, VideoFrame};
 use ahoy_engine::{EngineHandle, StartError};
 use serde::Serialize;
@@ -77,6 +77,15 @@ impl Shell {
         match locked(&self.engine).as_ref() {
             Some(engine) => engine.command(command).map_err(|error| Said(error.to_string())),
             None => Ok(()),
+        }
+    }
+
+    /// The call's figures after this Unix time in ms.
+    pub async fn quality_after(&self, at_ms: u64) -> Vec<QualityPoint> {
+        let asked = locked(&self.engine).as_ref().map(|engine| engine.quality_after(at_ms));
+        match asked {
+            Some(answer) => answer.await,
+            None => Vec::new(),
         }
     }
 

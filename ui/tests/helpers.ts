@@ -41,3 +41,9 @@ export function release(key: string, on: Element = document.activeElement ?? doc
   on.dispatchEvent(new KeyboardEvent('keyup', { key, bubbles: true, cancelable: true }));
   flushSync();
 }
+
+/** Lets answers of the engine arrive and be drawn. */
+export async function settled() {
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  flushSync();
+}

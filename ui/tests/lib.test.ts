@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { call, contact, home, past, sentence } from '../src/dev/scenes';
+import { call, contact, home, past, point, sentence } from '../src/dev/scenes';
 import { announcement } from '../src/lib/announce';
+import { path, span, thinned, type Series } from '../src/lib/chart';
 import { options } from '../src/lib/devices';
 import { meter } from '../src/lib/level';
 import { hue, initials, matches } from '../src/lib/person';
 import { isMissed, outcome, presenceLine } from '../src/lib/presence';
+import { ceiling, joined, milliseconds, percent, rate, seconds } from '../src/lib/quality';
 import { ago, clock, day, length, spoken } from '../src/lib/time';
 import type { Call, DeviceList, EndReason } from '../src/lib/types';
 
@@ -136,5 +138,48 @@ describe('what a screen reader says', () => {
     expect(said({ phase: { type: 'calling' } }, { phase: { type: 'ringing' } })?.text).toBe('Ringing at Ben Okafor');
     expect(said({ phase: active }, { phase: active, quality: null })).toBeNull();
     expect(announcement(null, home())).toBeNull();
+  });
+});
+
+describe('a chart', () => {
+  const every: Series = { way: 'in', of: (one) => one.inbound.kbps };
+  const at = (seconds: number, kbps: number) => point({ atMs: seconds * 1000, inbound: { ...point().inbound, kbps } });
+
+  it('shows a minute at least, and ten at most', () => {
+    expect(span([at(500, 1), at(509, 1)])).toEqual({ from: 449_000, to: 509_000 });
+    expect(span([at(0, 1), at(300, 1)])).toEqual({ from: 0, to: 300_000 });
+    expect(span([])).toEqual({ from: -60_000, to: 0 });
+    const long = joined([], Array.from({ length: 700 }, (_, second) => at(second + 1, 1)));
+    expect([long.length, long[0]?.atMs, long.at(-1)?.atMs]).toEqual([600, 101_000, 700_000]);
+  });
+
+  it('takes in only what it does not have', () => {
+    expect(joined([at(1, 5), at(2, 5)], [at(2, 9), at(3, 9)]).map((one) => one.inbound.kbps)).toEqual([5, 5, 9]);
+  });
+
+  it('is a line over an area, with a gap where nothing was measured', () => {
+    const spots = [at(0, 0), at(1, 50), at(20, 100), at(21, 0)].map((one) => ({ at: one.atMs, value: every.of(one) }));
+    const { line, area } = path(spots, { from: 0, to: 40_000 }, 100, 400, 10);
+    expect(line).toBe('M0 10L10 5M200 0L210 10');
+    expect(area).toBe('M0 10L10 5L10 10L0 10ZM200 0L210 10L210 10L200 10Z');
+  });
+
+  it('has no more spots than can be seen, and ends with the newest second as it is', () => {
+    const many = Array.from({ length: 600 }, (_, second) => at(second, second % 2 === 0 ? 100 : 300));
+    many[599] = at(599, 900);
+    const spots = thinned(many, every);
+    expect(spots.length).toBeLessThanOrEqual(152);
+    expect(spots[10]?.value).toBe(200);
+    expect(spots.at(-1)).toEqual({ at: 599_000, value: 900 });
+  });
+
+  it('is drawn to a scale that can be read', () => {
+    expect([0, 480, 501, 2_430, 3_001].map((value) => ceiling(value, 500))).toEqual([500, 500, 1000, 3000, 5000]);
+    expect([ceiling(0.2, 0.2), ceiling(1, 1), ceiling(29, 30)]).toEqual([0.2, 1, 30]);
+  });
+
+  it('says its values in words', () => {
+    expect([rate(0), rate(240.4), rate(999.7), rate(2_430)]).toEqual(['0 kbps', '240 kbps', '1 Mbps', '2.4 Mbps']);
+    expect([percent(0), percent(8.44), milliseconds(33.6), seconds(840)]).toEqual(['0 %', '8.4 %', '34 ms', '0.8 s']);
   });
 });

@@ -3,8 +3,9 @@ import userEvent from '@testing-library/user-event';
 import axe from 'axe-core';
 import { flushSync } from 'svelte';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { call, contact, home, quality, scenes, sentence } from '../src/dev/scenes';
-import { open, press, release } from './helpers';
+import { call, contact, home, point, quality, scenes, sentence } from '../src/dev/scenes';
+import { announcement } from '../src/lib/announce';
+import { open, press, release, settled } from './helpers';
 
 const button = (name: string | RegExp) => screen.getByRole('button', { name });
 
@@ -398,19 +399,70 @@ describe('in a call', () => {
     expect(button('Turn camera on')).toHaveAccessibleDescription(/Another program is using the camera/);
   });
 
-  it('quality is bars with their sentence, and figures on a click', async () => {
-    const { tell, snapshot } = await open('in-call-weak');
-    const bars = button('1 of 4 bars. Your upload is slow. Close other uploads, or use a cable.');
+  it('quality is bars with their sentence, and a chart on a click', async () => {
+    const { bridge, tell, snapshot, container } = await open('in-call-weak');
+    const bars = button('1 of 4 bars. Your upload is slow.');
     expect(bars.querySelectorAll('.lit')).toHaveLength(1);
+    expect(bars).toHaveAttribute('title', 'Your upload is slow. Close other uploads, or use a cable or another network.');
     await fireEvent.click(bars);
-    const panel = within(screen.getByRole('region', { name: 'Connection' }));
-    expect(panel.getByText('310 ms')).toBeVisible();
-    expect(panel.getByText('8.4 %')).toBeVisible();
-    expect(panel.getByText('2.4 Mbps')).toBeVisible();
-    tell({ call: { ...snapshot.call!, quality: quality(0, 'Nothing comes through.', { roundTripMs: null, sizeIn: null }) } });
-    expect(panel.getAllByText('–')).toHaveLength(2);
-    press('Escape', screen.getByRole('region', { name: 'Connection' }));
+    await settled();
+    const region = screen.getByRole('region', { name: 'Connection' });
+    expect(region).toHaveFocus();
+    const panel = within(region);
+    expect(panel.getAllByRole('img').map((chart) => chart.getAttribute('aria-label')?.split('.')[0])).toEqual([
+      'Data rate',
+      'Lost on the way',
+      'Round trip',
+      'Pictures a second',
+    ]);
+    expect(panel.getByRole('img', { name: /^Round trip\. \d+ ms now, \d+ ms to \d+ ms before\.$/ })).toBeVisible();
+    expect(panel.getByRole('img', { name: /^Data rate\. Received: \d+ kbps now, .* Mbps before\. Sent: .* now, .* before\.$/ })).toBeVisible();
+    expect(panel.getByText('10 min ago')).toBeVisible();
+    const found = await axe.run(container, { rules: { 'color-contrast': { enabled: false }, region: { enabled: false } } });
+    expect(found.violations.map((one) => one.id)).toEqual([]);
+
+    // One more second: only that is asked for.
+    const later = point({ atMs: Date.now() + 60_000, roundTripMs: null });
+    const asked = vi.spyOn(bridge, 'qualityAfter').mockResolvedValue([later]);
+    tell({ call: { ...snapshot.call!, quality: quality(2, 'Sound arrives unevenly.', { now: later }) } });
+    await settled();
+    expect(asked).toHaveBeenCalledOnce();
+    expect(panel.getByText('Sound arrives unevenly.')).toBeVisible();
+    expect(panel.getByText('–')).toBeVisible();
+
+    press('Escape', region);
     expect(screen.queryByRole('region', { name: 'Connection' })).toBeNull();
+    expect(screen.getByRole('button', { name: /^2 of 4 bars/ })).toHaveFocus();
+  });
+
+  it('the chart keeps what it has when the engine does not answer', async () => {
+    const { bridge } = await open('quality');
+    vi.spyOn(bridge, 'qualityAfter').mockRejectedValue(new Error('gone'));
+    await fireEvent.click(button('4 of 4 bars. The connection is good.'));
+    await settled();
+    expect(within(screen.getByRole('region', { name: 'Connection' })).getByText('The connection is good.')).toBeVisible();
+  });
+
+  it('what to do about a bad call is one quiet line, said once, and gone when it is over', async () => {
+    const { tell, snapshot } = await open('in-call');
+    const line = 'Your upload is slow. Close other uploads, or use a cable or another network.';
+    expect(document.querySelector('.advice')).toBeNull();
+    const bad = scenes['in-call-weak']!().snapshot.call!.quality!;
+    tell({ call: { ...snapshot.call!, quality: bad } });
+    expect(screen.getByText('Your upload is slow.', { selector: '.what' })).toBeVisible();
+    expect(screen.getByText(/^Close other uploads/, { selector: '.todo' })).toBeVisible();
+    expect(screen.getByRole('status')).toHaveTextContent(line);
+    // A second later it is the same, and not said again.
+    expect(announcement({ ...snapshot, call: { ...snapshot.call!, quality: bad } }, { ...snapshot, call: { ...snapshot.call!, quality: { ...bad } } })).toBeNull();
+    tell({ call: { ...snapshot.call!, quality: quality(4, 'The connection is good.') } });
+    expect(document.querySelector('.advice')).toBeNull();
+  });
+
+  it('what to do is not said twice where a paused picture says it', async () => {
+    const { tell, snapshot } = await open('in-call-weak');
+    tell({ call: { ...snapshot.call!, local: { microphone: true, camera: true, paused: true } } });
+    expect(document.querySelector('.advice')).toBeNull();
+    expect(screen.getByText(/^Your picture is paused/)).toBeVisible();
   });
 
   it('a camera switched off over there leaves a person and a sentence', async () => {

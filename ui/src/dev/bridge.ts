@@ -1,6 +1,6 @@
 import type { Bridge, LinkCheck, PictureSource } from '../lib/bridge';
 import { decodePicture } from '../lib/picture';
-import type { Command, Levels, Snapshot } from '../lib/types';
+import type { Command, Levels, QualityPoint, Snapshot } from '../lib/types';
 import { paint } from './pattern';
 
 /** A bridge without an engine: snapshots come from a script, wishes are noted. */
@@ -13,7 +13,7 @@ export class DevBridge implements Bridge {
 
   constructor(
     private snapshot: Snapshot,
-    private options: { failure?: string; pictures?: boolean; level?: number } = {},
+    private options: { failure?: string; pictures?: boolean; level?: number; past?: QualityPoint[] } = {},
   ) {}
 
   async subscribe(onSnapshot: (snapshot: Snapshot) => void, onLevels: (levels: Levels) => void) {
@@ -26,6 +26,10 @@ export class DevBridge implements Bridge {
 
   async command(command: Command) {
     this.sent.push(command);
+  }
+
+  async qualityAfter(atMs: number): Promise<QualityPoint[]> {
+    return (this.options.past ?? []).filter((point) => point.atMs > atMs);
   }
 
   async checkLink(): Promise<LinkCheck> {

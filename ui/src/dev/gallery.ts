@@ -19,7 +19,7 @@ if (scene === undefined) {
   mount(App, { target, props: { face, route: scene.route, view: scene.view, tab: scene.tab } });
   void face.start().then(() => {
     // &press=Connection presses what has this accessible name, so that menus and panels can be looked at too.
-    const press = asked.get('press');
-    setTimeout(() => document.querySelector<HTMLElement>(`[aria-label="${press}"], [title="${press}"]`)?.click(), 100);
+    const press = asked.get('press') ?? scene.press;
+    setTimeout(() => document.querySelector<HTMLElement>(`[aria-label^="${press}"], [title="${press}"]`)?.click(), 100);
   });
 }

@@ -1,5 +1,5 @@
 import type { View } from '../screens/Home.svelte';
-import type { Call, Contact, Device, DeviceList, Devices, HistoryEntry, Quality, Sentence, Snapshot } from '../lib/types';
+import type { Call, Contact, Device, DeviceList, Devices, HistoryEntry, Quality, QualityCause, QualityFlow, QualityPoint, Sentence, Snapshot } from '../lib/types';
 
 /** A screen of the gallery, and what the engine would say to bring it about. */
 export interface Scene {
@@ -11,6 +11,10 @@ export interface Scene {
   /** Whether cameras give pictures. */
   pictures?: boolean;
   level?: number;
+  /** The call's figures up to now. */
+  past?: QualityPoint[];
+  /** What is pressed when it opens, by the beginning of its name. */
+  press?: string;
 }
 
 const MINUTE = 60_000;
@@ -110,19 +114,58 @@ export const home = (more: Partial<Snapshot> = {}): Snapshot => ({
   ...more,
 });
 
-export const quality = (bars: number, text: string, more: Partial<Quality> = {}): Quality => ({
-  bars,
-  sentence: sentence(text),
+const flow = (more: Partial<QualityFlow> = {}): QualityFlow => ({ kbps: 2430, lossPercent: 0.1, frames: 30, width: 1280, height: 720, ...more });
+
+export const point = (more: Partial<QualityPoint> = {}): QualityPoint => ({
+  atMs: Date.now(),
+  bars: 4,
   roundTripMs: 34,
-  lossInPercent: 0.1,
-  lossOutPercent: 0,
-  jitterMs: 3,
-  rateInKbps: 2430,
-  rateOutKbps: 2380,
-  framesIn: 30,
-  sizeIn: [1280, 720],
+  frozenMs: 0,
+  inbound: flow(),
+  outbound: flow({ kbps: 2380, lossPercent: 0 }),
   ...more,
 });
+
+export const quality = (bars: number, text: string, more: Partial<Quality> = {}): Quality => ({
+  bars,
+  cause: null,
+  sentence: sentence(text),
+  advice: null,
+  jitterMs: 3,
+  now: point({ bars }),
+  ...more,
+});
+
+/** A call that is not good, with what is to be done. */
+const trouble = (cause: QualityCause, bars: number, text: string, advice: string | null, now: Partial<QualityPoint> = {}): Quality =>
+  quality(bars, text, { cause, advice: advice === null ? null : sentence(advice), now: point({ bars, ...now }) });
+
+/** So many seconds of a call; `dip` says how bad each is, 0 to 1. */
+export function figures(seconds: number, dip: (ago: number) => number = () => 0): QualityPoint[] {
+  const now = Date.now();
+  // Always the same: screenshots are compared.
+  const noise = (at: number, salt: number) => Math.abs((Math.sin(at * 12.9898 + salt * 78.233) * 43758.5453) % 1);
+  return Array.from({ length: seconds }, (_, at) => {
+    const ago = seconds - 1 - at;
+    const bad = dip(ago);
+    const ramp = Math.min(1, 0.4 + at / 12);
+    const rate = (salt: number, full: number) => full * ramp * (1 - 0.85 * bad) * (0.93 + 0.14 * noise(at, salt));
+    const frames = (salt: number) => Math.round(30 * (1 - 0.5 * bad) - (noise(at, salt) > 0.9 ? 1 : 0));
+    const height = bad > 0.7 ? 180 : bad > 0.3 ? 360 : 720;
+    const picture = { height, width: (height * 16) / 9 };
+    return point({
+      atMs: now - ago * 1000,
+      bars: bad > 0.7 ? 1 : bad > 0.3 ? 2 : 4,
+      roundTripMs: 32 + 8 * noise(at, 3) + 280 * bad,
+      frozenMs: bad > 0.8 && at % 7 === 0 ? 420 : 0,
+      inbound: flow({ kbps: rate(1, 2450), lossPercent: noise(at, 5) > 0.94 ? 0.8 : 0, frames: frames(6) }),
+      outbound: flow({ kbps: rate(2, 2380) * (1 - 0.4 * bad), lossPercent: bad * 7 * noise(at, 7), frames: frames(8), ...picture }),
+    });
+  });
+}
+
+/** Good, then bad for the last minute and a half, and once before for a while. */
+const twoDips = (ago: number) => (ago < 90 ? 1 - ago / 180 : ago > 200 && ago < 230 ? 0.6 : 0);
 
 export const call = (more: Partial<Call> = {}): Call => ({
   callId: 'c0ffee',
@@ -188,14 +231,36 @@ export const scenes: Record<string, () => Scene> = {
   'in-call': () => ({ snapshot: inCall(), level: 0.08 }),
   'in-call-muted': () => ({ snapshot: inCall({ local: { microphone: false, camera: false, paused: false }, remote: { microphone: false, camera: true, paused: false } }) }),
   'in-call-weak': () => ({
-    snapshot: inCall({ quality: quality(1, 'Your upload is slow. Close other uploads, or use a cable.', { roundTripMs: 310, lossOutPercent: 8.4, rateOutKbps: 240 }) }),
+    snapshot: inCall({
+      quality: trouble('my-upload', 1, 'Your upload is slow.', 'Close other uploads, or use a cable or another network.', {
+        roundTripMs: 310,
+        outbound: flow({ kbps: 240, lossPercent: 8.4, frames: 15, width: 320, height: 180 }),
+      }),
+    }),
+    past: figures(600, twoDips),
   }),
+  'in-call-their-upload': () => ({
+    snapshot: inCall({
+      remote: { microphone: true, camera: true, paused: true },
+      quality: trouble('their-upload', 1, 'Ben Okafor’s upload is slow.', 'Ben Okafor can use a cable or another network. Closing downloads here may help, too.'),
+    }),
+  }),
+  'in-call-loss': () => ({
+    snapshot: inCall({ quality: trouble('loss-in', 2, 'Part of what Ben Okafor sends you gets lost.', 'Move nearer to your Wi-Fi, or use a cable.') }),
+  }),
+  'in-call-slow-computer': () => ({ snapshot: inCall({ quality: trouble('slow-computer', 2, 'This computer is too busy for the call.', 'Close other programs.') }) }),
+  'in-call-microphone': () => ({
+    snapshot: inCall({ quality: trouble('bad-microphone', 3, 'Your microphone is silent.', 'Is it muted on the headset? Or choose another one.') }),
+  }),
+  quality: () => ({ snapshot: inCall(), past: figures(312), press: '4 of 4 bars' }),
+  'quality-weak': () => ({ ...scenes['in-call-weak']!(), press: '1 of 4 bars' }),
+  'quality-new': () => ({ snapshot: inCall({ phase: { type: 'active', sinceMs: Date.now() - 9000 } }), past: figures(9), press: '4 of 4 bars' }),
   'picture-paused': () => ({ snapshot: inCall({ local: { microphone: true, camera: true, paused: true }, remote: { microphone: true, camera: true, paused: true } }) }),
   'camera-off': () => ({ snapshot: inCall({ remote: { microphone: true, camera: false, paused: false } }) }),
   reconnecting: () => ({
     snapshot: inCall({
       phase: { type: 'reconnecting', lostMs: Date.now() - 4200, sinceMs: Date.now() - 5 * MINUTE },
-      quality: quality(0, 'Nothing comes through. Ahoy is looking for a way.', { roundTripMs: null, sizeIn: null, framesIn: 0, rateInKbps: 0 }),
+      quality: trouble('silence', 0, 'Nothing is coming through from Ben Okafor.', 'Wait a moment, or hang up and call again.', { roundTripMs: null, inbound: flow({ kbps: 0, frames: 0 }) }),
     }),
   }),
   'camera-problem': () => ({

@@ -1,3 +1,4 @@
+import { advised } from './quality';
 import { t } from './words';
 import type { Snapshot } from './types';
 
@@ -48,6 +49,10 @@ export function announcement(before: Snapshot | null, after: Snapshot): Announce
   }
   if (!old.remote.paused && call.remote.paused) {
     return { text: t('call.picture-paused', { name }), urgent: false };
+  }
+  const advice = advised(call);
+  if (advice !== null && advice.todo !== advised(old)?.todo) {
+    return { text: [advice.what, advice.todo].filter((part) => part !== null).join(' '), urgent: false };
   }
   return null;
 }

@@ -1,4 +1,4 @@
-import type { Command, Levels, Snapshot } from './types';
+import type { Command, Levels, QualityPoint, Snapshot } from './types';
 import type { Picture } from './picture';
 
 /** Which pictures: the other side's, or this computer's own camera. */
@@ -22,6 +22,9 @@ export interface Bridge {
 
   /** Sends a wish. What comes of it shows in the next snapshot. */
   command(command: Command): Promise<void>;
+
+  /** The call's figures, one point a second, that are newer than this Unix time in ms; oldest first, at most ten minutes. */
+  qualityAfter(atMs: number): Promise<QualityPoint[]>;
 
   /** Reads a contact link without adding it. */
   checkLink(link: string): Promise<LinkCheck>;

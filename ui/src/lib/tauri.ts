@@ -1,7 +1,7 @@
 import { Channel, invoke } from '@tauri-apps/api/core';
 import type { Bridge, LinkCheck, PictureSource } from './bridge';
 import { decodePicture, type Picture } from './picture';
-import type { Command, Levels, Snapshot } from './types';
+import type { Command, Levels, QualityPoint, Snapshot } from './types';
 
 type Listener = (picture: Picture, shown: () => void) => void;
 
@@ -60,6 +60,9 @@ export function tauriBridge(): Bridge {
     },
     async command(command: Command) {
       await invoke('command', { command });
+    },
+    async qualityAfter(atMs: number) {
+      return await invoke<QualityPoint[]>('quality_after', { atMs });
     },
     async checkLink(link: string) {
       return await invoke<LinkCheck>('check_link', { link });

@@ -5,7 +5,7 @@ use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
 use ahoy_peer::StatsReport;
 use serde::Serialize;
 
-use crate::api::EndReason;
+use crate::api::{EndReason, QualityCause};
 
 /// Something happened.
 #[derive(Debug, Clone)]
@@ -96,6 +96,20 @@ pub enum Tone {
 }
 
 /// One second of a call under W3C webrtc-stats names, both directions and both codecs. Counters run since the call began.
+///
+/// | W3C                    | here                                                                      |
+/// |------------------------|---------------------------------------------------------------------------|
+/// | `inbound-rtp`          | `inboundAudio` with `audioPlayout`, `inboundVideo` with `videoPlayout`    |
+/// | `outbound-rtp`         | `outboundAudio` with `audioEncoder`, `outboundVideo` with `videoEncoder`  |
+/// | `remote-inbound-rtp`   | `remoteInboundAudio`, `remoteInboundVideo`                                |
+/// | `media-source`         | levels in `audioEncoder`, `videoEncoder.source`                           |
+/// | `codec`                | `codecAudio`, `codecVideo`                                                |
+/// | `candidate-pair`       | `candidatePair`, its candidates' types and protocol among it              |
+/// | `transport`            | `transport`                                                               |
+///
+/// Left out rather than guessed: `qpSum` of what is received (the decoder does not tell), `totalPacketSendDelay`,
+/// `fecPacketsReceived` (repair is inside Opus: `fecSamples`, `dredSamples`), `remote-outbound-rtp`, whether a codec is
+/// power-efficient; and addresses, which are nobody's business in a log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallStats {
@@ -112,6 +126,18 @@ pub struct CallStats {
     pub audio_encoder: AudioEncodeCounts,
     /// What it cost.
     pub process: ProcessUsage,
+    /// What the person is told of it; not W3C's.
+    pub quality: CallQuality,
+}
+
+/// The bars of [`crate::quality`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallQuality {
+    /// 0 to 4.
+    pub bars: u8,
+    /// What takes the missing ones; none with all four.
+    pub cause: Option<QualityCause>,
 }
 
 /// Our video encoder's share of `RTCOutboundRtpStreamStats`.
@@ -126,8 +152,14 @@ pub struct VideoEncodeCounts {
     pub frames_skipped: u64,
     /// Pictures that were not encoded because what waited to leave would have made them late.
     pub frames_held_back: u64,
+    /// Pictures encoded in the last second.
+    pub frames_per_second: f64,
     /// Why no better picture is sent (`qualityLimitationReason`).
     pub quality_limitation_reason: Reason,
+    /// How long each reason held, to the second.
+    pub quality_limitation_durations: LimitationDurations,
+    /// How often the size changed, by whatever reason.
+    pub quality_limitation_resolution_changes: u64,
     /// Sum of the quantisers.
     pub qp_sum: u64,
     /// Sum of the time spent encoding, seconds.
@@ -136,6 +168,45 @@ pub struct VideoEncodeCounts {
     pub frame_width: u32,
     /// Last picture's height.
     pub frame_height: u32,
+    /// What the camera gives.
+    pub source: VideoSource,
+}
+
+/// `qualityLimitationDurations`, seconds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LimitationDurations {
+    /// The source or the viewer's window give no more.
+    pub none: f64,
+    /// Encoding takes too long.
+    pub cpu: f64,
+    /// The rate.
+    pub bandwidth: f64,
+}
+
+impl LimitationDurations {
+    /// So long, for this reason.
+    pub(crate) fn add(&mut self, reason: Reason, seconds: f64) {
+        *match reason {
+            Reason::None => &mut self.none,
+            Reason::Cpu => &mut self.cpu,
+            Reason::Bandwidth => &mut self.bandwidth,
+        } += seconds.max(0.0);
+    }
+}
+
+/// `RTCVideoSourceStats` of the camera.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VideoSource {
+    /// Last picture's width.
+    pub width: u32,
+    /// Last picture's height.
+    pub height: u32,
+    /// Pictures since the camera was opened.
+    pub frames: u64,
+    /// Pictures in the last second.
+    pub frames_per_second: f64,
 }
 
 /// Our sound encoder's and devices' figures.
@@ -148,6 +219,12 @@ pub struct AudioEncodeCounts {
     pub microphone_overruns: u64,
     /// Times the speaker found too little to play.
     pub speaker_underruns: u64,
+    /// `RTCAudioSourceStats` of the microphone, before mute: its peak of now, linear, 0 to 1.
+    pub audio_level: f64,
+    /// Sum of the squared level times its duration, seconds.
+    pub total_audio_energy: f64,
+    /// What the microphone gave, seconds.
+    pub total_samples_duration: f64,
 }
 
 /// What the whole program costs; zero where the system does not say.

@@ -6,10 +6,10 @@ use std::time::Duration;
 use ahoy_media::LatestSlot;
 use ahoy_media::video::VideoFrame;
 use tokio::runtime::Runtime;
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::api::{Command, Levels, Snapshot};
+use crate::api::{Command, Levels, QualityPoint, Snapshot};
 use crate::av::Av;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
@@ -142,6 +142,15 @@ impl EngineHandle {
     /// Sound levels, some twenty a second while a device is open.
     pub fn levels(&self) -> watch::Receiver<Levels> {
         self.levels.clone()
+    }
+
+    /// The running or last call's figures that ended after this Unix time in ms, oldest first: one point a second, of the
+    /// last ten minutes. Empty when there are none, or the engine is too busy or closing to say.
+    pub fn quality_after(&self, at_ms: u64) -> impl Future<Output = Vec<QualityPoint>> + Send + use<> {
+        let (answer, answered) = oneshot::channel();
+        // A question that found no room is dropped here, and so answered.
+        let _ = self.inbox.try_send(Posted::History(at_ms, answer));
+        async move { answered.await.unwrap_or_default() }
     }
 
     /// Rare events: all of them for the first who asks, those from now on for others.

@@ -1,7 +1,8 @@
 //! A whole endpoint without a window: signaling, call, media, store.
 //!
 //! ```text
-//! commands ──► call task ──► snapshots, rare events          pictures by slot, levels by watch
+//! commands ──► call task ──► snapshots, rare events          pictures by slot, levels by watch,
+//!               │  ▲                                       the chart's figures by question
 //!               │  ▲  (sole owner of the session, the store and the list of links)
 //!   links ◄─────┤  ├─── link tasks, one for each rendezvous
 //!   connection ◄┤  ├─── connection task, one for each peer connection
@@ -36,7 +37,10 @@ pub use ahoy_devices::{DeviceInfo, Kind as DeviceKind, Listing, list as list_dev
 pub use ahoy_protocol::{AhoyId, ContactCard, LinkError};
 pub use clock::Clock;
 pub use config::{DEFAULT_SERVER, EngineConfig, Loopback, PictureWish, ProfilePlace, Strangers, Taps};
-pub use event::{AudioEncodeCounts, CallStats, Event, Happened, ProcessUsage, Tone, VideoEncodeCounts};
+pub use event::{
+    AudioEncodeCounts, CallQuality, CallStats, Event, Happened, LimitationDurations, ProcessUsage, Tone,
+    VideoEncodeCounts, VideoSource,
+};
 pub use handle::{CommandError, Engine, EngineHandle, StartError};
 pub use profile::ProfileError;
 pub use store::SchemaError;

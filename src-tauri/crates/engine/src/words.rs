@@ -116,16 +116,27 @@ phrases! {
     SpeakerLost {} => "speaker.lost",
     CodeFound { name } => "code.found",
 
-    // Quality of the call.
-    QualityStarting {} => "quality.starting",
+    // Quality of the call: what is wrong, then what to do.
     QualityGood {} => "quality.good",
-    QualityFair {} => "quality.fair",
     QualityNothing { name } => "quality.nothing",
-    QualityLossIn {} => "quality.loss-in",
-    QualityLossOut {} => "quality.loss-out",
-    QualityDelay {} => "quality.delay",
+    QualitySlowComputer {} => "quality.slow-computer",
+    QualityLossOut { name } => "quality.loss-out",
+    QualityLossIn { name } => "quality.loss-in",
+    QualityMyUpload {} => "quality.my-upload",
+    QualityTheirUpload { name } => "quality.their-upload",
+    QualityDelay { name } => "quality.delay",
     QualityJitter {} => "quality.jitter",
-    QualityRate {} => "quality.rate",
+    QualityMicrophoneSilent {} => "quality.microphone-silent",
+    QualityMicrophoneClipped {} => "quality.microphone-clipped",
+    AdviceNothing {} => "advice.nothing",
+    AdviceSlowComputer {} => "advice.slow-computer",
+    AdviceLoss {} => "advice.loss",
+    AdviceMyUpload {} => "advice.my-upload",
+    AdviceTheirUpload { name } => "advice.their-upload",
+    AdviceDelay {} => "advice.delay",
+    AdviceJitter {} => "advice.jitter",
+    AdviceMicrophoneSilent {} => "advice.microphone-silent",
+    AdviceMicrophoneClipped {} => "advice.microphone-clipped",
 }
 
 /// The sentences of one language.

@@ -59,7 +59,15 @@ async fn a_contact_rings_is_answered_and_both_see_and_hear_each_other() {
             .await;
         let Happened::Stats(stats) = stats.what else { unreachable!() };
         assert!(stats.connection.inbound_audio.packets_received > 10 && stats.video_encoder.key_frames_encoded > 0);
-        person.until_call("quality", |call| call.quality.as_ref().is_some_and(|quality| quality.bars >= 3)).await;
+        let call =
+            person.until_call("quality", |call| call.quality.as_ref().is_some_and(|quality| quality.bars >= 3)).await;
+        let newest = call.quality.unwrap().now;
+        let points = person.engine.quality_after(0).await;
+        assert!(points.contains(&newest), "the chart has what is shown: {points:?}");
+        assert!(points.windows(2).all(|pair| pair[0].at_ms < pair[1].at_ms), "oldest first: {points:?}");
+        assert!(points.iter().any(|point| point.inbound.kbps > 0.0 && point.outbound.kbps > 0.0), "{points:?}");
+        let later = person.engine.quality_after(newest.at_ms).await;
+        assert!(later.iter().all(|point| point.at_ms > newest.at_ms), "only what is newer: {later:?}");
     }
 
     ada.wish(Command::HangUp);

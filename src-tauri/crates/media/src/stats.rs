@@ -46,6 +46,8 @@ pub struct VideoReceiveCounts {
     pub jitter_buffer_delay: f64,
     /// Frames that came out of it.
     pub jitter_buffer_emitted_count: u64,
+    /// Frames decoded in the last second; set by whoever reports once a second.
+    pub frames_per_second: f64,
     /// The last frame's width, in pixels.
     pub frame_width: u32,
     /// The last frame's height, in pixels.
@@ -82,6 +84,12 @@ pub struct AudioReceiveCounts {
     pub packets_discarded: u64,
     /// Interarrival jitter (RFC 3550), in seconds.
     pub jitter: f64,
+    /// Its peak of now, linear, 0 to 1; set by whoever plays it, as are the next two.
+    pub audio_level: f64,
+    /// Sum of the squared level times its duration, in seconds.
+    pub total_audio_energy: f64,
+    /// What was played, in seconds.
+    pub total_samples_duration: f64,
 }
 
 /// Keeps [`VideoReceiveCounts`].

@@ -35,4 +35,6 @@ pub use media::{
     VideoSender, VideoSink,
 };
 pub use peer::Peer;
-pub use stats::{CandidatePair, CandidateType, InboundRtp, OutboundRtp, RemoteInboundRtp, StatsReport, Transport};
+pub use stats::{
+    CandidatePair, CandidateType, Codec, InboundRtp, OutboundRtp, RemoteInboundRtp, StatsReport, Transport,
+};

@@ -7,7 +7,7 @@ use crate::rtp::history::{History, Retransmission};
 use crate::rtp::twcc;
 use crate::rtp::video_in::{Conditions, VideoIn};
 use crate::uplink::{Consequence, Leaving, Uplink};
-use crate::{AudioSink, InboundRtp, MediaKind, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink};
+use crate::{AudioSink, Codec, InboundRtp, MediaKind, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink};
 use ahoy_media::rate::{PacketKind, RateState};
 use ahoy_media::units::Bitrate;
 use bytes::Bytes;
@@ -77,6 +77,11 @@ impl LocalStream {
         rtp_packet(stream, again.sequence, again.timestamp, again.marker, again.payload)
     }
 
+    fn codec(&self, mime_type: &'static str, clock_rate: u32, channels: u8) -> Codec {
+        let negotiated = |payload_type| Codec { mime_type, payload_type, clock_rate, channels };
+        self.payload_type.map(negotiated).unwrap_or_default()
+    }
+
     fn bind(&mut self, info: &StreamInfo) {
         self.payload_type = Some(info.payload_type);
         self.rtx_payload_type = info.payload_type_rtx;
@@ -90,6 +95,8 @@ pub(crate) struct StageStats {
     pub(crate) inbound_video: InboundRtp,
     pub(crate) outbound_audio: OutboundRtp,
     pub(crate) outbound_video: OutboundRtp,
+    pub(crate) codec_audio: Codec,
+    pub(crate) codec_video: Codec,
     pub(crate) remote_audio: RemoteInboundRtp,
     pub(crate) remote_video: RemoteInboundRtp,
 }
@@ -317,6 +324,7 @@ impl Stage {
             let held = Duration::from_secs_f64(f64::from(report.delay) / 65_536.0);
             if let Some(rtt) = left.and_then(|left| now.checked_duration_since(left)?.checked_sub(held)) {
                 stream.remote.round_trip_time = rtt.as_secs_f64();
+                stream.remote.total_round_trip_time += rtt.as_secs_f64();
                 stream.remote.round_trip_time_measurements += 1;
                 self.set_rtt(rtt);
             }
@@ -569,6 +577,8 @@ impl Stage {
                 target_bitrate,
                 ..self.video_out.stats.clone()
             },
+            codec_audio: self.audio_out.codec("audio/opus", AUDIO_CLOCK, 2),
+            codec_video: self.video_out.codec("video/H264", crate::media::VIDEO_CLOCK, 0),
             remote_audio: self.audio_out.remote.clone(),
             remote_video: self.video_out.remote.clone(),
         }

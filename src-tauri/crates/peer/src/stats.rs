@@ -17,6 +17,10 @@ pub struct StatsReport {
     pub outbound_audio: OutboundRtp,
     /// Pictures sent.
     pub outbound_video: OutboundRtp,
+    /// How our sound is coded.
+    pub codec_audio: Codec,
+    /// How our pictures are coded.
+    pub codec_video: Codec,
     /// Our sound as the other side received it.
     pub remote_inbound_audio: RemoteInboundRtp,
     /// Our pictures as the other side received them.
@@ -94,6 +98,20 @@ pub struct OutboundRtp {
     pub target_bitrate: f64,
 }
 
+/// `RTCCodecStats` of what we send.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Codec {
+    /// Media type with subtype; empty before it was negotiated.
+    pub mime_type: &'static str,
+    /// RTP payload type, 0 to 127.
+    pub payload_type: u8,
+    /// Of the RTP times, Hz.
+    pub clock_rate: u32,
+    /// Of sound; 0 for pictures. RFC 7587 names Opus with two, whatever is in it.
+    pub channels: u8,
+}
+
 /// `RTCRemoteInboundRtpStreamStats`, from the other side's receiver reports.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -106,6 +124,8 @@ pub struct RemoteInboundRtp {
     pub jitter: f64,
     /// Last round trip by RTCP, seconds; 0 before the first.
     pub round_trip_time: f64,
+    /// All of them, seconds; with their number, the mean.
+    pub total_round_trip_time: f64,
     /// How many round trips were measured.
     pub round_trip_time_measurements: u64,
 }
@@ -135,6 +155,8 @@ pub struct CandidatePair {
     pub local_candidate_type: CandidateType,
     /// The other end.
     pub remote_candidate_type: CandidateType,
+    /// `protocol` of our end: `udp` or `tcp`; empty before there is a pair.
+    pub protocol: String,
     /// Last STUN round trip, seconds; 0 before the first.
     pub current_round_trip_time: f64,
     /// All STUN round trips, seconds.

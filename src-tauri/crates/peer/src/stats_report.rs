@@ -5,14 +5,24 @@ use crate::{CandidatePair, CandidateType, StatsReport, Transport};
 use ahoy_media::rate::RateState;
 use rtc::peer_connection::transport::RTCIceCandidateType;
 use rtc::statistics::report::{RTCStatsReport, RTCStatsReportEntry};
+use rtc::statistics::stats::ice_candidate::RTCIceCandidateStats;
 
 /// The stack names a candidate in its list with a prefix that the pair does not use.
+fn candidate<'a>(report: &'a RTCStatsReport, prefix: &str, id: &str) -> Option<&'a RTCIceCandidateStats> {
+    match report.get(&format!("{prefix}_{id}"))? {
+        RTCStatsReportEntry::LocalCandidate(candidate) | RTCStatsReportEntry::RemoteCandidate(candidate) => {
+            Some(candidate)
+        }
+        _ => None,
+    }
+}
+
+fn local_protocol(report: &RTCStatsReport, id: &str) -> String {
+    candidate(report, "RTCLocalIceCandidate", id).map(|candidate| candidate.protocol.clone()).unwrap_or_default()
+}
+
 fn candidate_type(report: &RTCStatsReport, prefix: &str, id: &str) -> Option<CandidateType> {
-    let candidate = match report.get(&format!("{prefix}_{id}"))? {
-        RTCStatsReportEntry::LocalCandidate(candidate) | RTCStatsReportEntry::RemoteCandidate(candidate) => candidate,
-        _ => return None,
-    };
-    match candidate.candidate_type {
+    match candidate(report, prefix, id)?.candidate_type {
         RTCIceCandidateType::Host => Some(CandidateType::Host),
         RTCIceCandidateType::Srflx => Some(CandidateType::Srflx),
         RTCIceCandidateType::Prflx => Some(CandidateType::Prflx),
@@ -35,6 +45,7 @@ pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, u
         remote_candidate_type: candidate_type(stack, "RTCRemoteIceCandidate", &pair.remote_candidate_id)
             // Only what the other side told us is listed; the rest was learned from its checks.
             .unwrap_or(CandidateType::Prflx),
+        protocol: local_protocol(stack, &pair.local_candidate_id),
         current_round_trip_time: pair.current_round_trip_time,
         total_round_trip_time: pair.total_round_trip_time,
         available_outgoing_bitrate: uplink.target.as_bps() as f64,
@@ -56,6 +67,8 @@ pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, u
         inbound_video: stage.inbound_video,
         outbound_audio: stage.outbound_audio,
         outbound_video: stage.outbound_video,
+        codec_audio: stage.codec_audio,
+        codec_video: stage.codec_video,
         remote_inbound_audio: stage.remote_audio,
         remote_inbound_video: stage.remote_video,
         candidate_pair,

@@ -99,6 +99,9 @@ pub enum SignalBody {
         /// The camera is on, but its picture pauses until there is rate for one. Left out when false.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         paused: bool,
+        /// Its picture is smaller or moves less than it could, for want of rate. Left out when false.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        reduced: bool,
         /// How large the sender shows the other side's picture. Left out when not known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         view: Option<PixelSize>,

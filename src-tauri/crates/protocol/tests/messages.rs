@@ -38,10 +38,12 @@ fn any_body() -> impl Strategy<Value = SignalBody> {
                 index,
                 username_fragment
             }),
-        any::<(bool, bool, bool, Option<(u16, u16)>)>().prop_map(|(microphone, camera, paused, view)| {
-            let view = view.map(|(width, height)| PixelSize { width, height });
-            SignalBody::MediaState { microphone, camera, paused, view }
-        }),
+        any::<(bool, bool, bool, bool, Option<(u16, u16)>)>().prop_map(
+            |(microphone, camera, paused, reduced, view)| {
+                let view = view.map(|(width, height)| PixelSize { width, height });
+                SignalBody::MediaState { microphone, camera, paused, reduced, view }
+            }
+        ),
     ]
 }
 

@@ -523,8 +523,8 @@ impl Call {
                 negotiator.on_remote_candidate(Candidate { candidate, mid, index, username_fragment }, &mut io);
                 None
             }
-            SignalBody::MediaState { microphone, camera, paused, view } => {
-                self.on_media_state(sequence, MediaOn { microphone, camera, paused, view }, now);
+            SignalBody::MediaState { microphone, camera, paused, reduced, view } => {
+                self.on_media_state(sequence, MediaOn { microphone, camera, paused, reduced, view }, now);
                 None
             }
         }
@@ -728,8 +728,8 @@ impl Call {
     }
 
     fn tell_media(&mut self, desk: &mut Desk) {
-        let MediaOn { microphone, camera, paused, view } = self.local;
-        self.wire.say(desk, SignalBody::MediaState { microphone, camera, paused, view });
+        let MediaOn { microphone, camera, paused, reduced, view } = self.local;
+        self.wire.say(desk, SignalBody::MediaState { microphone, camera, paused, reduced, view });
     }
 
     fn is_accepted(&self) -> bool {

@@ -87,6 +87,8 @@ pub struct MediaOn {
     pub camera: bool,
     /// The camera's picture pauses for want of rate.
     pub paused: bool,
+    /// The camera's picture is smaller or moves less than it could, for want of rate.
+    pub reduced: bool,
     /// How large this side shows the other's picture, if it says so.
     pub view: Option<PixelSize>,
 }

@@ -164,6 +164,7 @@ fn any_body(rng: &mut Rng) -> SignalBody {
             microphone: rng.percent(50),
             camera: rng.percent(50),
             paused: rng.percent(10),
+            reduced: rng.percent(10),
             view: None,
         },
     }

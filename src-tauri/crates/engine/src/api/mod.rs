@@ -3,7 +3,9 @@
 //! Everything here is plain data and is exported to TypeScript (`ui/src/gen`).
 
 mod command;
+mod quality;
 mod snapshot;
 
 pub use command::{AnswerKind, Command, DeviceChoice};
+pub use quality::{Quality, QualityCause, QualityFlow, QualityPoint};
 pub use snapshot::*;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::DeviceChoice;
+use super::{DeviceChoice, Quality};
 
 /// Everything a window shows, but for pictures and levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -260,33 +260,6 @@ pub struct MediaOn {
     pub camera: bool,
     /// The camera is on, but the path has no room for its picture now: sound goes first.
     pub paused: bool,
-}
-
-/// The call's quality in bars and words; thresholds in [`crate::quality`].
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase")]
-#[ts(export)]
-pub struct Quality {
-    /// 0 (nothing comes through) to 4 (good).
-    pub bars: u8,
-    /// What it is, and what to do when it is not good.
-    pub sentence: Sentence,
-    /// Round trip, ms.
-    pub round_trip_ms: Option<f64>,
-    /// Packets lost on the way here in the last seconds, percent.
-    pub loss_in_percent: f64,
-    /// Packets lost on the way there, percent.
-    pub loss_out_percent: f64,
-    /// Interarrival jitter of sound, ms.
-    pub jitter_ms: f64,
-    /// Received, kbps.
-    pub rate_in_kbps: f64,
-    /// Sent, kbps.
-    pub rate_out_kbps: f64,
-    /// Pictures received in the last second.
-    pub frames_in: f64,
-    /// Received picture's size.
-    pub size_in: Option<(u32, u32)>,
 }
 
 /// One past call.

@@ -347,7 +347,20 @@ impl State {
             Levels { microphone: self.meter.level().rms.min(1.0), remote: self.remote_meter.level().rms.min(1.0) };
         self.levels.send_if_modified(|levels| std::mem::replace(levels, now) != now);
         if let Some(call) = &self.call {
-            *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = (call.playout.counts(), call.sent);
+            let (heard, spoken) = (&self.remote_meter, &self.meter);
+            let received = AudioReceiveCounts {
+                audio_level: heard.level().peak.min(1.0).into(),
+                total_audio_energy: heard.total_audio_energy(),
+                total_samples_duration: heard.total_samples_duration(),
+                ..call.playout.counts()
+            };
+            let sent = AudioEncodeCounts {
+                audio_level: spoken.level().peak.min(1.0).into(),
+                total_audio_energy: spoken.total_audio_energy(),
+                total_samples_duration: spoken.total_samples_duration(),
+                ..call.sent
+            };
+            *self.shared.counts.lock().unwrap_or_else(PoisonError::into_inner) = (received, sent);
         }
         if self.microphone.is_none() {
             self.meter = LevelMeter::new();

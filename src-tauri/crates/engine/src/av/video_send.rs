@@ -138,7 +138,12 @@ impl VideoSend {
     }
 
     pub fn counts(&self) -> VideoEncodeCounts {
-        let mut counts = lock(&self.input.control).counts;
+        let control = lock(&self.input.control);
+        let mut counts = control.counts;
+        if let Some(last) = &control.last {
+            (counts.source.width, counts.source.height) = (last.picture.width, last.picture.height);
+            counts.source.frames = last.number + 1;
+        }
         counts.frames_skipped = self.input.slot.counts().overwritten;
         counts
     }
@@ -261,6 +266,9 @@ impl Sending {
 
     fn count(&self, picture: &ahoy_media::video::EncodedPicture, took: Duration) {
         let counts = &mut lock(&self.input.control).counts;
+        let size = (counts.frame_width, counts.frame_height);
+        let resized = counts.frames_encoded > 0 && size != (picture.width, picture.height);
+        counts.quality_limitation_resolution_changes += u64::from(resized);
         counts.frames_encoded += 1;
         counts.key_frames_encoded += u64::from(picture.key_frame);
         counts.qp_sum += u64::from(picture.qp.unwrap_or(0));

@@ -9,11 +9,11 @@ use ahoy_session::{ConnectionId, Ended, Input, MissedCall, Output, PeerCommand, 
 use tokio::task::JoinHandle;
 
 use super::{Desk, Posted, texts};
-use crate::api::{Call, CallPhase, Direction, EndReason, HistoryEntry, Quality};
+use crate::api::{Call, CallPhase, Direction, EndReason, HistoryEntry, Quality, QualityPoint};
 use crate::av::{AudioIn, VideoIn};
 use crate::connection::{Connection, Told, Work};
-use crate::event::{CallStats, Happened, ProcessUsage, Tone};
-use crate::quality::{Judge, Second};
+use crate::event::{CallQuality, CallStats, Happened, LimitationDurations, Tone};
+use crate::quality::{Figures, History, Judge, Microphone, Picture, Sides, Steady, advice, sentence};
 use crate::store::{Change, StoredCall};
 
 /// A peer connection with the media ends that belong to it.
@@ -38,9 +38,14 @@ pub(super) struct Calls {
     last: Option<Call>,
     pub quality: Option<Quality>,
     judge: Judge,
-    report: Option<StatsReport>,
-    /// Pictures shown up to the last report.
-    frames: Option<u64>,
+    /// Of the call, also after its end, until the next begins.
+    history: History,
+    /// As of the last report.
+    figures: Figures,
+    /// What held our picture back, and how long.
+    limitation: LimitationDurations,
+    /// Whether our picture is less than it could be for want of rate.
+    reduced: Steady,
     /// What was told of the running call.
     told: Milestones,
 }
@@ -218,8 +223,10 @@ impl Desk {
             self.calls.ended = None;
             self.calls.quality = None;
             self.calls.judge = Judge::default();
-            self.calls.report = None;
-            self.calls.frames = None;
+            self.calls.history = History::default();
+            self.calls.figures = Figures::default();
+            self.calls.reduced = Steady::default();
+            self.calls.limitation = LimitationDurations::default();
         }
         let told = &mut self.calls.told;
         let ringing =
@@ -272,6 +279,7 @@ impl Desk {
         self.devices.camera_on = true;
         self.devices.microphone_on = true;
         self.devices.picture_paused = false;
+        self.devices.picture_reduced = false;
         self.av.mute(false);
         self.reconcile_devices();
         self.event_at(Happened::Ended { call_id: ended.call.to_string(), reason, sentence: sentence.text }, ended.at);
@@ -312,60 +320,44 @@ impl Desk {
     fn handle_stats(&mut self, report: StatsReport) {
         let State::InCall(view) = self.session.state() else { return };
         let counts = self.av.counts();
-        let before = self.calls.report.replace(report.clone()).unwrap_or_default();
-        let second = second(&before, &report, view.remote.camera && counts.video_in.frames_rendered > 0);
-        self.av.set_loss(second.loss_out_percent.clamp(0.0, 100.0) as u8);
-        let name = self.call_name(&view);
-        let (bars, phrase) = self.calls.judge.handle_second(&second, &name);
-        let frames = counts.video_in.frames_rendered;
-        let before_frames = self.calls.frames.replace(frames).unwrap_or(frames);
-        let shown = &counts.video_in;
-        self.calls.quality = Some(Quality {
-            bars,
-            sentence: self.words.say(phrase),
-            round_trip_ms: second.round_trip_ms,
-            loss_in_percent: second.loss_in_percent,
-            loss_out_percent: second.loss_out_percent,
+        let figures = Figures { report, counts };
+        let call = self.call_of(&view);
+        let sides = Sides {
+            local: call.local,
+            remote: call.remote,
+            remote_reduced: view.remote.reduced,
+            // Nobody listens to it yet.
+            microphone: Microphone::Good,
+        };
+        let calls = &mut self.calls;
+        let before = std::mem::replace(&mut calls.figures, figures);
+        let figures = &calls.figures;
+        let second = figures.second(&before, &sides);
+        let verdict = calls.judge.handle_second(&second);
+        let point = figures.point(&before, &second, &sides, self.clock.now_ms(), verdict.bars);
+        calls.history.push(point);
+        calls.quality = Some(Quality {
+            bars: verdict.bars,
+            cause: verdict.cause,
+            sentence: self.words.say(sentence(&verdict, &call.name)),
+            advice: advice(&verdict, &call.name).map(|advice| self.words.say(advice)),
             jitter_ms: second.jitter_ms,
-            rate_in_kbps: second.rate_in_kbps,
-            rate_out_kbps: rate_kbps(before.transport.bytes_sent, report.transport.bytes_sent, &before, &report),
-            frames_in: frames.saturating_sub(before_frames) as f64,
-            size_in: (shown.frame_width > 0).then_some((shown.frame_width, shown.frame_height)),
+            now: point,
         });
-        self.event(Happened::Stats(Box::new(CallStats {
-            connection: report,
-            audio_playout: counts.audio_in,
-            video_playout: counts.video_in,
-            video_encoder: counts.video_out,
-            audio_encoder: counts.audio_out,
-            process: ProcessUsage::now(),
-        })));
+        let reduced = calls.reduced.handle_second(second.picture_out == Picture::Reduced);
+        let stats = CallStats {
+            quality: CallQuality { bars: verdict.bars, cause: verdict.cause },
+            ..figures.stats(&before, &mut calls.limitation)
+        };
+        self.av.set_loss(second.loss_out_percent.clamp(0.0, 100.0) as u8);
+        self.event(Happened::Stats(Box::new(stats)));
+        self.devices.picture_reduced = reduced;
+        self.tell_media();
         self.changed = true;
     }
-}
 
-/// The difference between two reports, as the judge wants it.
-fn second(before: &StatsReport, now: &StatsReport, picture_expected: bool) -> Second {
-    let packets = |report: &StatsReport| report.inbound_audio.packets_received + report.inbound_video.packets_received;
-    let lost = |report: &StatsReport| report.inbound_audio.packets_lost + report.inbound_video.packets_lost;
-    let packets_in = packets(now).saturating_sub(packets(before));
-    let lost_in = (lost(now) - lost(before)).max(0) as f64;
-    let expected = packets_in as f64 + lost_in;
-    let out = [&now.remote_inbound_audio, &now.remote_inbound_video];
-    let round_trip = now.candidate_pair.current_round_trip_time;
-    let reported = out.iter().map(|report| report.round_trip_time).find(|seconds| *seconds > 0.0);
-    Second {
-        packets_in,
-        loss_in_percent: if expected > 0.0 { 100.0 * lost_in / expected } else { 0.0 },
-        loss_out_percent: out.iter().map(|report| report.fraction_lost * 100.0).fold(0.0, f64::max),
-        round_trip_ms: reported.or((round_trip > 0.0).then_some(round_trip)).map(|seconds| seconds * 1e3),
-        jitter_ms: now.inbound_audio.jitter * 1e3,
-        rate_in_kbps: rate_kbps(before.transport.bytes_received, now.transport.bytes_received, before, now),
-        picture_expected,
+    /// The call's figures that ended after this Unix time in ms.
+    pub(super) fn history_after(&self, at_ms: u64) -> Vec<QualityPoint> {
+        self.calls.history.after(at_ms)
     }
-}
-
-fn rate_kbps(before: u64, now: u64, earlier: &StatsReport, later: &StatsReport) -> f64 {
-    let seconds = later.timestamp - earlier.timestamp;
-    if seconds > 0.0 { now.saturating_sub(before) as f64 * 8.0 / 1e3 / seconds } else { 0.0 }
 }

@@ -53,6 +53,8 @@ pub(super) struct DeviceDesk {
     pub camera_on: bool,
     /// Our picture pauses for want of rate.
     pub picture_paused: bool,
+    /// Our picture is less than it could be, for want of rate.
+    pub picture_reduced: bool,
     /// How large the window shows the other side's picture.
     view: Option<PixelSize>,
     /// What the session was told last.
@@ -72,6 +74,7 @@ impl DeviceDesk {
             microphone_on: true,
             camera_on: true,
             picture_paused: false,
+            picture_reduced: false,
             view: None,
             told: None,
         }
@@ -176,7 +179,13 @@ impl Desk {
     /// Tells the session, and so the other side, what is really sent and shown.
     pub(super) fn tell_media(&mut self) {
         let MediaOn { microphone, camera, paused } = self.devices.media_on();
-        let media = ahoy_session::MediaOn { microphone, camera, paused, view: self.devices.view };
+        let media = ahoy_session::MediaOn {
+            microphone,
+            camera,
+            paused,
+            reduced: camera && self.devices.picture_reduced,
+            view: self.devices.view,
+        };
         if self.devices.told != Some(media) {
             self.devices.told = Some(media);
             self.session(Input::Command(ahoy_session::Command::SetMedia(media)));

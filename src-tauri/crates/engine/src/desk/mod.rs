@@ -17,9 +17,9 @@ use std::time::{Duration, Instant};
 use ahoy_devices::{Kind, Listing};
 use ahoy_protocol::{AhoyId, Identity};
 use ahoy_session::{ConnectionId, Input, Session};
-use tokio::sync::{broadcast, mpsc, watch};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::api::{Command, Notice, NoticeTone, Snapshot};
+use crate::api::{Command, Notice, NoticeTone, QualityPoint, Snapshot};
 use crate::av::{Av, Note};
 use crate::clock::Clock;
 use crate::config::EngineConfig;
@@ -51,6 +51,8 @@ pub(crate) enum Posted {
     Media(Note),
     Devices(Kind, Listing),
     Store(Health),
+    /// Somebody wants the call's figures after this Unix time in ms.
+    History(u64, oneshot::Sender<Vec<QualityPoint>>),
     Shutdown,
 }
 
@@ -186,6 +188,8 @@ impl Desk {
             Posted::Media(note) => self.handle_note(note),
             Posted::Devices(kind, listing) => self.handle_listing(kind, listing),
             Posted::Store(health) => self.handle_store(health),
+            // Who asked may be gone.
+            Posted::History(after_ms, answer) => drop(answer.send(self.history_after(after_ms))),
             Posted::Shutdown => {}
         }
     }
