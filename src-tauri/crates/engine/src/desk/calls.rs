@@ -336,6 +336,7 @@ impl Desk {
             connection: report,
             audio_playout: counts.audio_in,
             video_playout: counts.video_in,
+            av_sync_offset: counts.av_sync_offset,
             video_encoder: counts.video_out,
             audio_encoder: counts.audio_out,
             process: ProcessUsage::now(),
