@@ -36,6 +36,8 @@ const ABSURD: i64 = 2_000_000;
 const JUMP: i64 = 200_000;
 /// The latency of pictures is the median of so many: a second, so that late ones do not count.
 const PICTURES: usize = 31;
+/// Sound that is later than aimed at by less than this (10 ms, in samples) is not hurried on by the jitter buffer.
+const UNHURRIED: i64 = 480;
 /// Before so many figures of a stream nothing is done.
 const ENOUGH: usize = 10;
 /// Sound's latency is smoothed over so many figures.
@@ -132,7 +134,9 @@ impl Synchronizer {
         let local = self.local(heard.at);
         let Some(capture) = self.sound.capture(heard.timestamp, SOUND_CLOCK) else { return };
         let latency = local - capture;
-        let excess = heard.excess.clamp(-SOUND_CLOCK, SOUND_CLOCK) * 1_000_000 / SOUND_CLOCK;
+        let excess = heard.excess.clamp(-SOUND_CLOCK, SOUND_CLOCK);
+        // What the jitter buffer will make good.
+        let excess = (excess - excess.clamp(0, UNHURRIED)) * 1_000_000 / SOUND_CLOCK;
         self.sound.last = Some((heard.timestamp, heard.at));
         self.sound.actual.smooth(latency);
         self.sound.natural.smooth(latency - excess - heard.raise.as_micros() as i64);
@@ -321,13 +325,13 @@ mod tests {
                 self.now += Duration::from_millis(10);
                 let (seconds, at) = (self.now.as_secs_f64(), self.start + self.now);
                 let tick = self.now.as_millis();
-                if self.reports && tick % 1_000 == 0 {
+                if self.reports && tick.is_multiple_of(1_000) {
                     for (medium, clock) in [(Medium::Sound, 48_000.0), (Medium::Picture, 90_000.0)] {
                         let ntp = (7_777.0 + seconds * (1.0 + self.ppm / 1e6)) * 4_294_967_296.0;
                         self.sync.handle_report(medium, ntp as u64, self.rtp(seconds, clock));
                     }
                 }
-                if tick % 50 == 0 {
+                if tick.is_multiple_of(50) {
                     let aim = self.sync.raise();
                     // Stretching takes its time: 5 ms in 50.
                     let step = Duration::from_millis(5);
@@ -337,7 +341,7 @@ mod tests {
                     let timestamp = self.rtp(seconds - latency, 48_000.0);
                     self.sync.handle_heard(Heard { timestamp, at, excess: excess as i64, raise: aim });
                 }
-                if tick % 30 == 0 {
+                if tick.is_multiple_of(30) {
                     let natural = self.now.as_secs_f64() - self.picture / 1e3;
                     let latency = self.picture / 1e3 + HELD(self.held).as_secs_f64();
                     let timestamp = self.rtp(seconds - latency, 90_000.0);

@@ -173,11 +173,7 @@ impl Receiving {
                 self.queue.take_until(due)
             });
             match next {
-                Some(Item::Video(connection, video)) => {
-                    if connection == self.shared.connection.load(Ordering::Acquire) {
-                        self.take_in(video);
-                    }
-                }
+                Some(Item::Video(connection, video)) => self.take_in(connection, video),
                 Some(Item::Stopped) => self.stop(),
                 Some(Item::Reset(in_step)) => {
                     self.in_step = in_step;
@@ -193,7 +189,10 @@ impl Receiving {
         }
     }
 
-    fn take_in(&mut self, video: IncomingVideo) {
+    fn take_in(&mut self, connection: u64, video: IncomingVideo) {
+        if connection != self.shared.connection.load(Ordering::Acquire) {
+            return;
+        }
         if self.overflowed.swap(false, Ordering::AcqRel) {
             self.buffer.forget_coded();
             self.begin_anew();
