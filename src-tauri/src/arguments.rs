@@ -19,7 +19,7 @@ pub struct Arguments {
     /// Camera for this run: pattern, none, FILE.y4m, device, device:ID
     #[arg(long, value_name = "CAMERA", value_parser = device_words::camera)]
     camera: Option<DeviceChoice>,
-    /// Microphone for this run: tone, tone:HZ, none, FILE.wav, device, device:ID
+    /// Microphone for this run: tone, tone:HZ, clap, none, FILE.wav, device, device:ID
     #[arg(long, value_name = "MICROPHONE", value_parser = device_words::microphone)]
     mic: Option<DeviceChoice>,
     /// Speaker for this run: none, FILE.wav, device, device:ID

@@ -88,7 +88,7 @@ pub struct Common {
     /// pattern | none | FILE.y4m | device[:ID]
     #[arg(long, global = true, value_parser = device_words::camera)]
     pub camera: Option<DeviceChoice>,
-    /// tone[:HZ] | none | FILE.wav | device[:ID]
+    /// tone[:HZ] | clap | none | FILE.wav | device[:ID]
     #[arg(long, global = true, value_parser = device_words::microphone)]
     pub mic: Option<DeviceChoice>,
     /// none | FILE.wav | device[:ID]

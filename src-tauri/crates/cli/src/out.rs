@@ -129,7 +129,8 @@ impl Recorder {
         }
         if self.audio {
             let items = self.items.clone();
-            taps.heard = Some(Arc::new(move |block: &Block| drop(items.try_send(Item::Heard(Box::new(*block))))));
+            taps.heard =
+                Some(Arc::new(move |block: &Block, _: Instant| drop(items.try_send(Item::Heard(Box::new(*block))))));
         }
         taps
     }

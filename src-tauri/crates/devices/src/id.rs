@@ -12,6 +12,7 @@ use std::fmt;
 /// | `pattern` | moving test pattern with number and clock | | |
 /// | `file:PATH` | Y4M, looped; the frame number is the place in the file | WAV, looped | writes a WAV |
 /// | `tone`, `tone:HZ` | | sine of 440 Hz, or of HZ | |
+/// | `clap` | | 20 ms of 1 kHz at each full second of the calendar | |
 /// | `none` | | silence | swallows everything |
 ///
 /// They are case-sensitive and unique among the devices of one [`Kind`].

@@ -89,16 +89,16 @@ pub enum Strangers {
 
 type FrameTap = Arc<dyn Fn(&VideoFrame) + Send + Sync>;
 type ShownTap = Arc<dyn Fn(&VideoFrame, Instant) + Send + Sync>;
-type HeardTap = Arc<dyn Fn(&Block) + Send + Sync>;
+type HeardTap = Arc<dyn Fn(&Block, Instant) + Send + Sync>;
 
 /// Callbacks on the media threads. Each must return within microseconds and never block: hand on and return.
 #[derive(Clone, Default)]
 pub struct Taps {
     /// Camera thread: a picture was captured.
     pub captured: Option<FrameTap>,
-    /// Video-receive thread: a picture of the other side was decoded, at this time.
+    /// Video-receive thread: a picture of the other side is shown, at this time.
     pub shown: Option<ShownTap>,
-    /// Audio thread: 10 ms were decoded for the speaker (from the first packet on, concealed ones and silence in between too).
+    /// Audio thread: 10 ms were decoded for the speaker, to be heard at this time as far as its system knows (from the first packet on, concealed ones and silence in between too).
     pub heard: Option<HeardTap>,
 }
 

@@ -24,15 +24,15 @@ pub fn camera(text: &str) -> Result<DeviceChoice, UnknownDevice> {
     }
 }
 
-/// `tone[:HZ] | none | FILE.wav | device[:ID]`
+/// `tone[:HZ] | clap | none | FILE.wav | device[:ID]`
 ///
 /// # Errors
 /// [`UnknownDevice`] for any other word.
 pub fn microphone(text: &str) -> Result<DeviceChoice, UnknownDevice> {
-    let usual = UnknownDevice("tone, tone:HZ (20 to 20000), none, a .wav file, device or device:ID");
+    let usual = UnknownDevice("tone, tone:HZ (20 to 20000), clap, none, a .wav file, device or device:ID");
     let pitch = text.strip_prefix("tone:").and_then(|pitch| pitch.parse::<f64>().ok());
     match text {
-        "tone" => Ok(named(text)),
+        "tone" | "clap" => Ok(named(text)),
         _ if pitch.is_some_and(|pitch| PITCHES.contains(&pitch)) => Ok(named(text)),
         _ => choice(text, "wav").ok_or(usual),
     }
@@ -82,6 +82,7 @@ mod tests {
         assert_eq!(camera("device"), Ok(DeviceChoice::SystemDefault));
         assert_eq!(camera("device:v4l2:1"), Ok(named("v4l2:1")));
         assert_eq!(microphone("tone:880"), Ok(named("tone:880")));
+        assert_eq!(microphone("clap"), Ok(named("clap")));
         assert_eq!(speaker("device:pulseaudio:a:b"), Ok(named("pulseaudio:a:b")));
     }
 

@@ -45,7 +45,7 @@ pub enum Happened {
     DtlsConnected,
     /// The first sound of the other side was decoded.
     FirstAudio,
-    /// The first picture of the other side was decoded.
+    /// The first picture of the other side is shown.
     FirstVideo {
         /// Pixels across.
         width: u32,
@@ -120,6 +120,10 @@ pub struct CallStats {
     pub audio_playout: AudioReceiveCounts,
     /// What the viewer saw.
     pub video_playout: VideoReceiveCounts,
+    /// How much later the picture is than its sound, ms; negative: earlier. Not a W3C name; `None` while the other side has
+    /// not said how its clocks run, or one of the two does not flow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub av_sync_offset: Option<f64>,
     /// What our encoder did.
     pub video_encoder: VideoEncodeCounts,
     /// What our sound encoder did.

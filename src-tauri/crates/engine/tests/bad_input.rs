@@ -389,7 +389,12 @@ async fn a_peer_that_sends_garbage_sound_and_pictures_harms_nobody() {
         for round in 0_u32..150 {
             let payload = bytes(1 + round as usize * 7 % 1200).into();
             let timestamp = round.wrapping_mul(0x1357_9bdf);
-            let _ = audio.send(ahoy_peer::OutgoingAudio { payload, timestamp, voice: true });
+            let _ = audio.send(ahoy_peer::OutgoingAudio {
+                payload,
+                timestamp,
+                captured: std::time::Instant::now(),
+                voice: true,
+            });
             // An IDR slice by its first bytes, and noise by the rest.
             let mut unit = vec![0, 0, 0, 1, 0x67, 0x42, 0xe0, 0x1f, 0, 0, 0, 1, 0x68, 0, 0, 0, 1, 0x65];
             unit.extend(bytes(3000));

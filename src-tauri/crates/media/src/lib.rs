@@ -1,4 +1,4 @@
-//! Frames, clocks, codecs, jitter buffers, mixing, rate control; no device, no network.
+//! Frames, clocks, codecs, jitter buffers, mixing, rate control, sound and picture in step; no device, no network.
 //!
 //! Nothing here reads a clock, opens a socket or spawns a thread: time comes in as an argument, and what comes from the
 //! network, a file or a device can be refused but cannot panic.
@@ -8,6 +8,7 @@ pub mod measure;
 pub mod rate;
 pub mod slot;
 pub mod stats;
+pub mod sync;
 pub mod units;
 pub mod video;
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Frames over which the mean interval is taken.
 const FREEZE_WINDOW: usize = 30;
-/// A gap counts as a freeze only if it is this much above the mean.
+/// A gap counts as a freeze only if it is this much above the mean, or more.
 const FREEZE_MARGIN: Duration = Duration::from_millis(150);
 /// A gap this long, while video is known to be off, is a pause (W3C `pauseCount`: 5 seconds).
 const PAUSE: Duration = Duration::from_secs(5);
@@ -22,7 +22,7 @@ pub struct VideoReceiveCounts {
     pub frames_decoded: u64,
     /// Key frames among them.
     pub key_frames_decoded: u64,
-    /// Frames received and not shown: too late, or waiting for a key frame.
+    /// Frames received and not shown: not decodable, skipped, or overtaken by a newer one that was due.
     pub frames_dropped: u64,
     /// Frames handed to the screen.
     pub frames_rendered: u64,
@@ -34,7 +34,7 @@ pub struct VideoReceiveCounts {
     pub total_inter_frame_delay: f64,
     /// Sum of their squares, in seconds squared.
     pub total_squared_inter_frame_delay: f64,
-    /// Gaps longer than max(3 x mean, mean + 150 ms).
+    /// Gaps between rendered frames of max(3 x mean, mean + 150 ms) or more, the mean over the last 30.
     pub freeze_count: u64,
     /// Their sum, in seconds.
     pub total_freezes_duration: f64,
@@ -42,12 +42,19 @@ pub struct VideoReceiveCounts {
     pub pause_count: u64,
     /// Their sum, in seconds.
     pub total_pauses_duration: f64,
-    /// Sum of the time frames spent in the frame buffer, in seconds.
+    /// Sum of the time from a frame's first packet until it was handed to the screen, in seconds.
     pub jitter_buffer_delay: f64,
-    /// Frames that came out of it.
+    /// Sum of the delay aimed at for each of them beyond the quickest way, in seconds.
+    pub jitter_buffer_target_delay: f64,
+    /// The same without what was asked for to be in step with the sound, in seconds.
+    pub jitter_buffer_minimum_delay: f64,
+    /// Frames that came out of it, to the screen.
     pub jitter_buffer_emitted_count: u64,
     /// Frames decoded in the last second; set by whoever reports once a second.
     pub frames_per_second: f64,
+    /// The sender's capture time of the frame on the screen now, NTP ms; `None` before the sender said how it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_playout_timestamp: Option<f64>,
     /// The last frame's width, in pixels.
     pub frame_width: u32,
     /// The last frame's height, in pixels.
@@ -78,6 +85,11 @@ pub struct AudioReceiveCounts {
     pub jitter_buffer_delay: f64,
     /// Sum of the delay aimed at for each emitted sample, in seconds.
     pub jitter_buffer_target_delay: f64,
+    /// The same without what was asked for to be in step with the picture, in seconds.
+    pub jitter_buffer_minimum_delay: f64,
+    /// The sender's capture time of what is heard now, NTP ms; `None` before the sender said how it counts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub estimated_playout_timestamp: Option<f64>,
     /// Samples that came out of it.
     pub jitter_buffer_emitted_count: u64,
     /// Packets that came and were not played: late, damaged, or too many.
@@ -112,9 +124,12 @@ impl VideoReceiveStats {
         self.counts.frames_received += 1;
     }
 
-    /// A frame came out of the frame buffer after `waited`.
-    pub fn on_emitted(&mut self, waited: Duration) {
+    /// A frame came out of the frame buffer after `waited`, when `target` was aimed at, and `minimum` were it not for the
+    /// sound.
+    pub fn on_emitted(&mut self, waited: Duration, target: Duration, minimum: Duration) {
         self.counts.jitter_buffer_delay += waited.as_secs_f64();
+        self.counts.jitter_buffer_target_delay += target.as_secs_f64();
+        self.counts.jitter_buffer_minimum_delay += minimum.as_secs_f64();
         self.counts.jitter_buffer_emitted_count += 1;
     }
 
@@ -128,7 +143,12 @@ impl VideoReceiveStats {
 
     /// A frame was given up.
     pub fn on_dropped(&mut self) {
-        self.counts.frames_dropped += 1;
+        self.on_dropped_many(1);
+    }
+
+    /// So many were.
+    pub fn on_dropped_many(&mut self, count: u64) {
+        self.counts.frames_dropped += count;
     }
 
     /// A frame was handed to the screen.
@@ -172,7 +192,7 @@ impl VideoReceiveStats {
     fn is_freeze(&self, gap: Duration) -> bool {
         let Ok(count @ 1..) = u32::try_from(self.intervals.len()) else { return false };
         let mean = self.intervals.iter().sum::<Duration>() / count;
-        gap > (mean * 3).max(mean + FREEZE_MARGIN)
+        gap >= (mean * 3).max(mean + FREEZE_MARGIN)
     }
 }
 
@@ -201,12 +221,29 @@ mod tests {
         stats.on_rendered(640, 360, now);
         assert_eq!(stats.counts().freeze_count, 0);
         let now = smooth(&mut stats, now, 40);
-        assert!(!stats.is_frozen(now + Duration::from_millis(183)));
-        assert!(stats.is_frozen(now + Duration::from_millis(185)));
+        assert!(!stats.is_frozen(now + Duration::from_micros(182_900)));
+        assert!(stats.is_frozen(now + Duration::from_millis(183)), "\"equal or exceeds\"");
         stats.on_rendered(640, 360, now + Duration::from_millis(500));
         let counts = stats.counts();
         assert_eq!((counts.freeze_count, counts.pause_count, counts.frames_rendered), (1, 0, 82));
         assert!((counts.total_freezes_duration - 0.5).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_sums_of_intervals_and_waits_are_those_of_rendered_frames() {
+        let mut stats = VideoReceiveStats::new();
+        let now = smooth(&mut stats, Instant::now(), 11);
+        stats.on_rendered(640, 360, now + Duration::from_millis(66));
+        let millis = |count| Duration::from_millis(count);
+        stats.on_emitted(millis(50), millis(30), millis(10));
+        stats.on_dropped_many(3);
+        let counts = stats.counts();
+        assert!((counts.total_inter_frame_delay - 0.396).abs() < 1e-9);
+        assert!((counts.total_squared_inter_frame_delay - (10.0 * 0.033 * 0.033 + 0.066 * 0.066)).abs() < 1e-9);
+        let delays =
+            (counts.jitter_buffer_delay, counts.jitter_buffer_target_delay, counts.jitter_buffer_minimum_delay);
+        assert_eq!(delays, (0.05, 0.03, 0.01));
+        assert_eq!((counts.jitter_buffer_emitted_count, counts.frames_dropped, counts.freeze_count), (1, 3, 0));
     }
 
     #[test]

@@ -109,7 +109,7 @@ impl Interceptor for MediaTap {
     fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}
 }
 
-/// Nearest to the wire: notes when our sender reports leave, for the round trip.
+/// Nearest to the wire: puts our sender reports right, and notes when they leave, for the round trip.
 pub(crate) struct WireTap {
     stage: Arc<Mutex<Stage>>,
     reads: VecDeque<TaggedPacket>,
@@ -140,10 +140,12 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for WireTap {
         self.reads.pop_front()
     }
 
-    fn handle_write(&mut self, msg: TaggedPacket) -> Result<(), Error> {
-        if let Packet::Rtcp(packets) = &msg.message.packet {
-            for report in packets.iter().filter_map(|packet| packet.as_any().downcast_ref::<SenderReport>()) {
-                lock(&self.stage).handle_report_sent(msg.now, report.ntp_time);
+    fn handle_write(&mut self, mut msg: TaggedPacket) -> Result<(), Error> {
+        if let Packet::Rtcp(packets) = &mut msg.message.packet {
+            for packet in packets {
+                let Some(mut report) = packet.as_any().downcast_ref::<SenderReport>().cloned() else { continue };
+                lock(&self.stage).handle_report_leaving(msg.now, &mut report);
+                *packet = Box::new(report);
             }
         }
         self.writes.push_back(msg);

@@ -31,8 +31,8 @@ pub use config::{IcePolicy, IceServer, Loopback, PeerConfig, Role};
 pub use error::{FailReason, PeerError};
 pub use event::{Candidate, ConnectionState, DescriptionKind, IceState, MediaKind, PeerEvent};
 pub use media::{
-    AudioSender, AudioSink, IncomingAudio, IncomingPicture, IncomingVideo, OutgoingAudio, OutgoingVideo, SendOutcome,
-    VideoSender, VideoSink,
+    AudioSender, AudioSink, ClockReport, IncomingAudio, IncomingPicture, IncomingVideo, OutgoingAudio, OutgoingVideo,
+    SendOutcome, VideoSender, VideoSink,
 };
 pub use peer::Peer;
 pub use stats::{

@@ -13,6 +13,8 @@ pub struct OutgoingAudio {
     /// Position of its first sample on the microphone's 48 kHz clock; any start, wraps. Goes on counting through what is
     /// not sent (DTX, mute).
     pub timestamp: u32,
+    /// When its first sample was captured.
+    pub captured: Instant,
     /// Somebody speaks in it: the first such packet after silence carries the RTP marker (RFC 3551, 4.1).
     pub voice: bool,
 }
@@ -108,8 +110,19 @@ pub struct IncomingPicture {
     pub access_unit: Bytes,
     /// When its first packet arrived.
     pub first_arrived: Instant,
-    /// When its last packet arrived.
+    /// When the last packet arrived that it waited for.
     pub arrived: Instant,
+    /// It waited for a packet that was sent again, or stood behind a picture that did.
+    pub repaired: bool,
+}
+
+/// Which moment of the sender's clock an RTP time belongs to (sender report, RFC 3550, 6.4.1).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReport {
+    /// NTP time: seconds since 1900 and 32 bits of fraction. One clock for both streams.
+    pub ntp: u64,
+    /// The stream's RTP time then.
+    pub timestamp: u32,
 }
 
 /// What the video side receives, in decode order.
@@ -126,12 +139,18 @@ pub enum IncomingVideo {
 pub trait AudioSink: Send + Sync + 'static {
     /// One packet arrived.
     fn handle_audio(&self, packet: IncomingAudio);
+
+    /// The sender said how its RTP time runs; about once a second.
+    fn handle_clock(&self, _report: ClockReport) {}
 }
 
 /// Takes received pictures. Called on the network task: must return within microseconds and never block.
 pub trait VideoSink: Send + Sync + 'static {
     /// One picture arrived, or was lost.
     fn handle_video(&self, video: IncomingVideo);
+
+    /// The sender said how its RTP time runs; about once a second.
+    fn handle_clock(&self, _report: ClockReport) {}
 }
 
 impl<F: Fn(IncomingAudio) + Send + Sync + 'static> AudioSink for F {

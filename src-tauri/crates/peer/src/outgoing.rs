@@ -228,8 +228,11 @@ mod tests {
         outgoing
     }
 
+    /// One moment for all, so that equal packets are equal.
+    static CAPTURED: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+
     fn audio(timestamp: u32) -> OutgoingAudio {
-        OutgoingAudio { payload: Bytes::from_static(&[1, 2, 3]), timestamp, voice: true }
+        OutgoingAudio { payload: Bytes::from_static(&[1, 2, 3]), timestamp, captured: *CAPTURED, voice: true }
     }
 
     fn video(key: bool) -> OutgoingVideo {
@@ -287,7 +290,7 @@ mod tests {
     #[test]
     fn unfit_packets_are_refused_and_counted() {
         let outgoing = open();
-        let large = OutgoingAudio { payload: Bytes::from(vec![0; MAX_OPUS_BYTES + 1]), timestamp: 0, voice: false };
+        let large = OutgoingAudio { payload: Bytes::from(vec![0; MAX_OPUS_BYTES + 1]), ..audio(0) };
         assert_eq!(outgoing.push_audio(large), SendOutcome::Dropped(1));
         outgoing.close();
         assert_eq!(outgoing.push_audio(audio(0)), SendOutcome::Closed);

@@ -153,7 +153,7 @@ impl Peer {
             poke,
             created,
         });
-        let sending = Sending::new(Arc::clone(&outgoing), Arc::clone(&stage), tracks, created);
+        let sending = Sending::new(Arc::clone(&outgoing), Arc::clone(&stage), tracks);
         let tasks = vec![tokio::spawn(sending.run()), tokio::spawn(tell_stats(Arc::clone(&inner), events.clone()))];
         Ok(Self {
             inner: Some(inner),

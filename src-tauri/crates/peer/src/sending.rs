@@ -2,7 +2,6 @@
 
 use crate::MediaKind;
 use crate::interceptor::lock;
-use crate::media::{VIDEO_CLOCK, rtp_time};
 use crate::outgoing::{Next, Outgoing};
 use crate::rtp::h264;
 use crate::stage::{Stage, rtp_packet};
@@ -19,8 +18,6 @@ pub(crate) struct Sending {
     pub(crate) audio: Arc<TrackLocalStaticRTP>,
     pub(crate) video: Arc<TrackLocalStaticRTP>,
     audio_sequence: u16,
-    video_epoch: Instant,
-    video_offset: u32,
     speaking: bool,
 }
 
@@ -29,7 +26,6 @@ impl Sending {
         outgoing: Arc<Outgoing>,
         stage: Arc<Mutex<Stage>>,
         tracks: (Arc<TrackLocalStaticRTP>, Arc<TrackLocalStaticRTP>),
-        now: Instant,
     ) -> Self {
         Self {
             outgoing,
@@ -39,8 +35,6 @@ impl Sending {
             // Random (RFC 3550, 5.1), and far from the wrap: SRTP receivers guess the rollover counter from the first
             // packet they see (RFC 3711, 3.3.1).
             audio_sequence: rand::random::<u16>() & 0x7FFF,
-            video_epoch: now,
-            video_offset: rand::random(),
             speaking: false,
         }
     }
@@ -65,7 +59,12 @@ impl Sending {
     }
 
     async fn send_audio(&mut self, packet: OutgoingAudio) {
-        let Some(stream) = lock(&self.stage).sending(MediaKind::Audio) else { return };
+        let stream = {
+            let mut stage = lock(&self.stage);
+            stage.clocks.handle_audio(packet.timestamp, packet.captured);
+            stage.sending(MediaKind::Audio)
+        };
+        let Some(stream) = stream else { return };
         let marker = packet.voice && !self.speaking;
         self.speaking = packet.voice;
         let sequence = self.audio_sequence;
@@ -77,8 +76,11 @@ impl Sending {
     }
 
     async fn send_video(&mut self, unit: OutgoingVideo) {
-        let Some(stream) = lock(&self.stage).sending(MediaKind::Video) else { return };
-        let timestamp = rtp_time(unit.captured, self.video_epoch, VIDEO_CLOCK, self.video_offset);
+        let (stream, timestamp) = {
+            let stage = lock(&self.stage);
+            (stage.sending(MediaKind::Video), stage.clocks.video_time(unit.captured))
+        };
+        let Some(stream) = stream else { return };
         let payloads = h264::packetize(&unit.access_unit);
         let last = payloads.len().saturating_sub(1);
         for (n, payload) in payloads.into_iter().enumerate() {

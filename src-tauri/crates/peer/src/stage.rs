@@ -4,10 +4,11 @@ use crate::media::AUDIO_CLOCK;
 use crate::outgoing::Outgoing;
 use crate::rtp::audio_in::AudioIn;
 use crate::rtp::history::{History, Retransmission};
+use crate::rtp::sender_clock::SenderClocks;
 use crate::rtp::twcc;
 use crate::rtp::video_in::{Conditions, VideoIn};
 use crate::uplink::{Consequence, Leaving, Uplink};
-use crate::{AudioSink, Codec, InboundRtp, MediaKind, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink};
+use crate::{AudioSink, ClockReport, Codec, InboundRtp, MediaKind, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink};
 use ahoy_media::rate::{PacketKind, RateState};
 use ahoy_media::units::Bitrate;
 use bytes::Bytes;
@@ -114,6 +115,8 @@ pub(crate) struct Stage {
     video_rtx_ssrc: Option<u32>,
     pub(crate) audio_out: LocalStream,
     pub(crate) video_out: LocalStream,
+    /// By which our sender reports are put right.
+    pub(crate) clocks: SenderClocks,
     uplink: Uplink,
     /// Of the next picture packet that leaves: given late, so that what the pacer throws away leaves no gap.
     video_sequence: u16,
@@ -151,6 +154,7 @@ impl Stage {
             audio_out: streams.0,
             video_out: streams.1,
             told_target: 0,
+            clocks: SenderClocks::new(now),
             uplink: Uplink::new(now),
             // Far from the wrap: SRTP receivers guess the rollover counter from the first packet they see (RFC 3711, 3.3.1).
             video_sequence: rand::random::<u16>() & 0x7FFF,
@@ -287,6 +291,7 @@ impl Stage {
                 self.handle_reports(now, &report.reports);
             } else if let Some(report) = any.downcast_ref::<SenderReport>() {
                 self.handle_reports(now, &report.reports);
+                self.handle_clock(report);
             } else if let Some(report) = any.downcast_ref::<TransportLayerCc>() {
                 self.handle_transport_feedback(now, report);
             } else if let Some(remb) = any.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
@@ -301,6 +306,16 @@ impl Stage {
                 self.video_out.stats.fir_count += 1;
                 self.key_frame_asked(now);
             }
+        }
+    }
+
+    /// The other side says which moment an RTP time of its stream belongs to.
+    fn handle_clock(&self, report: &SenderReport) {
+        let clock = ClockReport { ntp: report.ntp_time, timestamp: report.rtp_time };
+        if Some(report.ssrc) == self.audio_ssrc {
+            self.audio_sink.handle_clock(clock);
+        } else if Some(report.ssrc) == self.video_ssrc {
+            self.video_sink.handle_clock(clock);
         }
     }
 
@@ -532,12 +547,13 @@ impl Stage {
         self.video_out.stats.key_frames_sent += u64::from(key);
     }
 
-    /// Our own sender report leaves.
-    pub(crate) fn handle_report_sent(&mut self, now: Instant, ntp: u64) {
+    /// Our own sender report leaves: it tells when things were captured.
+    pub(crate) fn handle_report_leaving(&mut self, now: Instant, report: &mut SenderReport) {
+        self.clocks.correct(report, now, self.audio_out.ssrc, self.video_out.ssrc);
         if self.reports_sent.len() >= REPORTS_KEPT {
             self.reports_sent.pop_front();
         }
-        self.reports_sent.push_back(((ntp >> 16) as u32, now));
+        self.reports_sent.push_back(((report.ntp_time >> 16) as u32, now));
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {

@@ -197,7 +197,7 @@ async fn call_with_browser(browser_offers: bool) {
             _ = tick.tick() => {
                 sent += 1;
                 // Opus, 20 ms of silence.
-                let sound = OutgoingAudio { payload: Bytes::from_static(&[0xF8, 0xFF, 0xFE]), timestamp: sent * 960, voice: true };
+                let sound = OutgoingAudio { payload: Bytes::from_static(&[0xF8, 0xFF, 0xFE]), timestamp: sent * 960, captured: Instant::now(), voice: true };
                 let _ = audio.send(sound);
                 if sent.is_multiple_of(2) {
                     let access_unit = pcm::picture(sent / 2, 8, 6, (sent % 200) as u8 + 20);

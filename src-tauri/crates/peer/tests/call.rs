@@ -38,6 +38,7 @@ async fn no_media_passes_before_it_is_allowed_and_both_flow_after() {
     let held = pair.callee.peer.audio_sender().send(OutgoingAudio {
         payload: Bytes::from_static(&[1]),
         timestamp: 0,
+        captured: Instant::now(),
         voice: true,
     });
     assert_eq!(held, SendOutcome::Held);

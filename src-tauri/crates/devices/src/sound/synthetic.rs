@@ -1,13 +1,13 @@
-//! Tones, silence, WAV files and a sink that swallows, at the pace of a sound card.
+//! Tones, claps, silence, WAV files and a sink that swallows, at the pace of a sound card.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use ahoy_media::audio::wav::{WavError, WavReader, WavWriter};
-use ahoy_media::audio::{BLOCK_SAMPLES, Block, Resampler, SAMPLE_RATE, SILENCE};
+use ahoy_media::audio::{BLOCK_DURATION, BLOCK_SAMPLES, Block, Resampler, SAMPLE_RATE, SILENCE, duration_to_samples};
 
 use super::SoundInfo;
 use super::capture::{CaptureCounters, CaptureReader, capture};
@@ -19,6 +19,10 @@ use crate::{DeviceError, DeviceEvent, DeviceId, Kind, Selection};
 /// A quarter of full scale, -12 dBFS: loud, and far from clipping when mixed.
 const TONE_LEVEL: f32 = 0.25;
 const TONE_HERTZ: f64 = 440.0;
+/// A clap: 20 ms of 1 kHz, loud and sudden.
+const CLAP_SAMPLES: usize = 960;
+const CLAP_HERTZ: f64 = 1_000.0;
+const CLAP_LEVEL: f32 = 0.5;
 /// Blocks after which a WAV file being written is put right on disk: a second.
 const FLUSH_EVERY: u64 = 100;
 /// A thread that was not woken for this long has lost its blocks rather than send them all at once.
@@ -34,6 +38,7 @@ pub(super) struct SoundSource {
 enum Sound {
     Silence,
     Tone { step: f64, phase: f64 },
+    Claps(Clapper),
     Wav(Box<WavLoop>),
 }
 
@@ -57,6 +62,8 @@ pub(super) fn source(selection: &Selection) -> Result<Option<SoundSource>, Devic
         (file_name(path), Sound::Wav(Box::new(WavLoop::open(path)?)))
     } else if text == "none" {
         ("Silence".to_owned(), Sound::Silence)
+    } else if text == "clap" {
+        ("A clap each second".to_owned(), Sound::Claps(Clapper::default()))
     } else if let Some(hertz) = tone(text) {
         let step = std::f64::consts::TAU * hertz / f64::from(SAMPLE_RATE);
         (format!("Test tone, {hertz} Hz"), Sound::Tone { step, phase: 0.0 })
@@ -127,12 +134,14 @@ pub(super) fn serve_microphone(
     let mut clock = BlockClock::new();
     let mut block = SILENCE;
     while clock.wait(stop) {
-        if let Err(error) = sound.fill(&mut block) {
+        let now = Instant::now();
+        let captured = now.checked_sub(BLOCK_DURATION).unwrap_or(now);
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().saturating_sub(BLOCK_DURATION);
+        if let Err(error) = sound.fill(&mut block, unix) {
             events(DeviceEvent::Lost(error));
             return;
         }
-        let captured = Instant::now().checked_sub(ahoy_media::audio::BLOCK_DURATION);
-        end.push(&block, 1, captured.unwrap_or_else(Instant::now));
+        end.push(&block, 1, captured);
     }
 }
 
@@ -199,9 +208,11 @@ impl BlockClock {
 }
 
 impl Sound {
-    fn fill(&mut self, block: &mut Block) -> Result<(), DeviceError> {
+    /// `unix`: when the block's first sample is captured, by the calendar.
+    fn fill(&mut self, block: &mut Block, unix: Duration) -> Result<(), DeviceError> {
         match self {
             Self::Silence => block.fill(0.0),
+            Self::Claps(clapper) => clapper.fill(block, unix),
             Self::Tone { step, phase } => {
                 for sample in block {
                     *sample = TONE_LEVEL * phase.sin() as f32;
@@ -211,6 +222,39 @@ impl Sound {
             Self::Wav(file) => file.fill(block)?,
         }
         Ok(())
+    }
+}
+
+/// Claps at each full second of the calendar, so that whoever hears it knows when it was captured.
+#[derive(Debug, Default)]
+struct Clapper {
+    /// The second of the last clap.
+    second: u64,
+    /// Samples of it that were played; `None`: it was not seen to begin.
+    played: Option<usize>,
+}
+
+impl Clapper {
+    fn fill(&mut self, block: &mut Block, unix: Duration) {
+        block.fill(0.0);
+        let end = (unix + BLOCK_DURATION).as_secs();
+        let mut at = 0;
+        if end > std::mem::replace(&mut self.second, end) {
+            // A block that came too late for the full second has nothing to claim.
+            let before = Duration::from_secs(end).checked_sub(unix);
+            self.played = before.map(|_| 0);
+            at = before.map_or(0, |before| duration_to_samples(before) as usize).min(BLOCK_SAMPLES);
+        }
+        let Some(played) = &mut self.played else { return };
+        for sample in &mut block[at..] {
+            if *played >= CLAP_SAMPLES {
+                break;
+            }
+            let phase = std::f64::consts::TAU * CLAP_HERTZ * *played as f64 / f64::from(SAMPLE_RATE);
+            // A cosine: the first sample is the loudest.
+            *sample = CLAP_LEVEL * phase.cos() as f32;
+            *played += 1;
+        }
     }
 }
 
@@ -310,6 +354,29 @@ mod tests {
         }
         assert!(source(&Selection::SystemDefault).unwrap().is_none());
         assert!(source(&selected("tone:1000")).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_clap_begins_with_the_full_second_to_the_sample_and_ends() {
+        let mut clapper = Clapper::default();
+        let (mut block, mut begins, mut loud) = (SILENCE, Vec::new(), 0);
+        let mut quiet = true;
+        for tick in 0..300_u64 {
+            // Blocks that begin 3.5 ms past a hundredth.
+            let unix = Duration::from_micros(1_764_000_000_503_500 + tick * 10_000);
+            clapper.fill(&mut block, unix);
+            for (n, sample) in block.iter().enumerate() {
+                loud += usize::from(*sample != 0.0);
+                if *sample != 0.0 && std::mem::take(&mut quiet) {
+                    begins.push((unix + Duration::from_nanos(n as u64 * 1_000_000_000 / 48_000)).subsec_micros());
+                }
+            }
+            quiet = block.iter().all(|sample| *sample == 0.0);
+        }
+        // Of the second that had begun before nothing is claimed.
+        assert_eq!(begins.len(), 3, "{begins:?}");
+        assert!(begins.iter().all(|micros| !(30..999_970).contains(micros)), "{begins:?}");
+        assert!(loud <= 3 * CLAP_SAMPLES, "{loud}");
     }
 
     #[test]

@@ -10,20 +10,22 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ahoy_devices::{MicrophoneStream, SpeakerStream};
 use ahoy_media::audio::{
     AudioPlayout, BLOCK_DURATION, BLOCK_SAMPLES, Block, Level, LevelMeter, Mute, OpusEncoder, OpusSettings,
-    PacketDuration, RingSound, SILENCE,
+    PacketDuration, RingSound, SILENCE, samples_to_duration,
 };
 use ahoy_media::rate::budget::{AudioPlan, Want};
 use ahoy_media::stats::AudioReceiveCounts;
+use ahoy_media::sync::{Heard as HeardNow, Medium};
 use ahoy_media::units::Bitrate;
-use ahoy_peer::{AudioSender, AudioSink, IncomingAudio, OutgoingAudio, SendOutcome};
+use ahoy_peer::{AudioSender, AudioSink, ClockReport, IncomingAudio, OutgoingAudio, SendOutcome};
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use super::in_step::InStep;
 use super::queue::Queue;
 use super::{Note, Post, join, priority, spawn};
 use crate::api::Levels;
@@ -39,6 +41,9 @@ const LATE_SAMPLES: usize = 12 * BLOCK_SAMPLES;
 const LEVEL_TICKS: u32 = 5;
 /// What sound asks of the budget, headers included: 7 kbps in packets of 60 ms, up to 64 in packets of 20 ms.
 pub(super) const WANT: Want = Want { least: Bitrate::kbps(16), most: Bitrate::kbps(92) };
+/// A microphone's stamps that are this much ahead of what its samples say tell of a gap, not of unpunctual callbacks. Of
+/// shorter ones the sender reports tell.
+const GAP: Duration = Duration::from_millis(200);
 /// A voice is louder than this (RMS): only for RTP's marker bit.
 const VOICE: f32 = 0.003;
 
@@ -82,7 +87,7 @@ pub(super) struct Shared {
 
 /// Received sound on its way to the audio thread.
 #[derive(Debug, Clone)]
-pub(crate) struct AudioIn(Queue<IncomingAudio>, Arc<OnceFlag>);
+pub(crate) struct AudioIn(Queue<IncomingAudio>, Arc<OnceFlag>, pub(super) InStep);
 
 /// Tells once that something came.
 #[derive(Default)]
@@ -111,13 +116,11 @@ impl OnceFlag {
     }
 }
 
-impl Default for AudioIn {
-    fn default() -> Self {
-        Self(Queue::new(INCOMING), Arc::default())
-    }
-}
-
 impl AudioIn {
+    pub(super) fn new(in_step: InStep) -> Self {
+        Self(Queue::new(INCOMING), Arc::default(), in_step)
+    }
+
     /// Calls this with the first packet, on the network task.
     pub fn on_first(&self, tell: impl FnOnce() + Send + 'static) {
         self.1.set(tell);
@@ -129,6 +132,10 @@ impl AudioSink for AudioIn {
         self.1.tell();
         self.0.put(packet);
     }
+
+    fn handle_clock(&self, report: ClockReport) {
+        self.2.handle_clock(Medium::Sound, report);
+    }
 }
 
 pub(super) struct AudioThread {
@@ -137,7 +144,7 @@ pub(super) struct AudioThread {
     thread: JoinHandle<()>,
 }
 
-type Heard = Arc<dyn Fn(&Block) + Send + Sync>;
+type Heard = Arc<dyn Fn(&Block, Instant) + Send + Sync>;
 
 impl AudioThread {
     pub fn start(levels: watch::Sender<Levels>, heard: Option<Heard>, post: Post) -> std::io::Result<Self> {
@@ -187,6 +194,8 @@ struct Call {
     encoder: OpusEncoder,
     /// RTP time of the next packet's first sample.
     timestamp: u32,
+    /// When the next block is captured, if the microphone goes on.
+    next_captured: Option<Instant>,
     heard_something: bool,
     sent: AudioEncodeCounts,
 }
@@ -266,6 +275,7 @@ impl State {
                 playout,
                 encoder,
                 timestamp: rand::random(),
+                next_captured: None,
                 heard_something: false,
                 sent: AudioEncodeCounts::default(),
             })
@@ -282,16 +292,17 @@ impl State {
             microphone.skip_to_latest(2 * BLOCK_SAMPLES);
         }
         let mut block = SILENCE;
-        while microphone.read_block(&mut block).is_some() {
+        while let Some(captured) = microphone.read_block(&mut block) {
             self.meter.push(&block);
             let loud = Level::of(&block).rms;
             let muted = self.shared.muted.load(Ordering::Acquire);
             self.mute.apply(muted, &mut block);
             let Some(call) = &mut self.call else { continue };
             call.sent.microphone_overruns = microphone.overruns();
+            call.pass_gap(captured);
             if self.shared.sending.load(Ordering::Acquire) {
                 call.plan(self.shared.share.load(Ordering::Relaxed), self.shared.loss_percent.load(Ordering::Relaxed));
-                call.send(&block, !muted && loud > VOICE);
+                call.send(&block, captured, !muted && loud > VOICE);
             } else {
                 // What was said before the gate opened is not kept, but its time passes.
                 call.timestamp = call.timestamp.wrapping_add(BLOCK_SAMPLES as u32);
@@ -313,7 +324,14 @@ impl State {
         };
         for _ in 0..blocks {
             let mut block = SILENCE;
+            let waits = self.speaker.as_ref().map_or(Duration::ZERO, |speaker| {
+                samples_to_duration(speaker.queued() as u64) + speaker.device_latency()
+            });
+            let heard_at = now + waits;
             if let Some(call) = &mut self.call {
+                if self.tick.is_multiple_of(LEVEL_TICKS) {
+                    call.keep_in_step(heard_at);
+                }
                 call.playout.pull(&mut block, now);
                 if !call.heard_something && call.playout.jitter_counts().played > 0 {
                     call.heard_something = true;
@@ -322,7 +340,7 @@ impl State {
                 if call.heard_something {
                     self.remote_meter.push(&block);
                     if let Some(heard) = &self.heard {
-                        heard(&block);
+                        heard(&block, heard_at);
                     }
                 }
             }
@@ -377,6 +395,29 @@ impl Call {
         }
     }
 
+    /// Tells what is heard at which moment, and is told how long sound is to wait for the picture.
+    fn keep_in_step(&mut self, at: Instant) {
+        let jitter = self.playout.jitter();
+        let (Some(timestamp), Some(excess)) = (self.playout.position(), jitter.excess()) else { return };
+        let heard = HeardNow { timestamp, at, excess, raise: jitter.raise() };
+        let raise = {
+            let mut in_step = self.incoming.2.lock();
+            in_step.handle_heard(heard);
+            in_step.raise()
+        };
+        self.playout.set_raise(raise);
+    }
+
+    /// The time of sound that nobody captured passes too: another microphone was opened, or this thread was held up.
+    fn pass_gap(&mut self, captured: Instant) {
+        let gap = self.next_captured.map_or(Duration::ZERO, |next| captured.saturating_duration_since(next));
+        if gap > GAP {
+            let blocks = (gap.as_micros() / BLOCK_DURATION.as_micros()) as u32;
+            self.timestamp = self.timestamp.wrapping_add(blocks.wrapping_mul(BLOCK_SAMPLES as u32));
+        }
+        self.next_captured = Some(captured + BLOCK_DURATION);
+    }
+
     /// Follows the budget and the path's loss.
     fn plan(&mut self, share: u64, loss_percent: u8) {
         let now = self.encoder.settings();
@@ -404,14 +445,17 @@ impl Call {
         }
     }
 
-    fn send(&mut self, block: &Block, voice: bool) {
+    /// `captured`: when the block's first sample was.
+    fn send(&mut self, block: &Block, captured: Instant, voice: bool) {
         match self.encoder.push(block) {
             Ok(Some(packet)) => {
                 let payload = Bytes::copy_from_slice(packet.data);
                 let timestamp = self.timestamp;
                 self.timestamp = timestamp.wrapping_add(packet.samples);
                 self.sent.packets_encoded += 1;
-                match self.sender.send(OutgoingAudio { payload, timestamp, voice }) {
+                let earlier = samples_to_duration(u64::from(packet.samples)).saturating_sub(BLOCK_DURATION);
+                let captured = captured.checked_sub(earlier).unwrap_or(captured);
+                match self.sender.send(OutgoingAudio { payload, timestamp, captured, voice }) {
                     // Counted by the connection.
                     SendOutcome::Queued
                     | SendOutcome::Held

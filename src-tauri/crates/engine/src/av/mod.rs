@@ -9,6 +9,7 @@
 
 mod audio;
 mod camera;
+mod in_step;
 mod keeper;
 mod priority;
 mod queue;
@@ -26,6 +27,7 @@ use ahoy_media::LatestSlot;
 use ahoy_media::audio::RingSound;
 use ahoy_media::rate::budget::{Wants, split};
 use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
+use ahoy_media::sync::Medium;
 use ahoy_media::units::Bitrate;
 use ahoy_media::video::VideoFrame;
 use ahoy_peer::{AudioSender, VideoSender};
@@ -37,6 +39,7 @@ use crate::event::{AudioEncodeCounts, Tone, VideoEncodeCounts};
 pub(crate) use audio::AudioIn;
 use audio::{AudioThread, Order};
 use camera::CameraKeeper;
+use in_step::InStep;
 use keeper::SoundKeeper;
 pub(crate) use video_receive::VideoIn;
 use video_receive::VideoReceive;
@@ -55,7 +58,7 @@ pub(crate) enum Note {
     Device(Kind, DeviceEvent),
     /// The first sound of the other side was decoded.
     FirstAudio(Instant),
-    /// The first picture of the other side was decoded.
+    /// The first picture of the other side is shown.
     FirstVideo(Instant, u32, u32),
     /// Our picture pauses for want of rate, or goes on.
     PicturePaused(bool),
@@ -81,6 +84,8 @@ pub(crate) struct Counts {
     pub video_in: VideoReceiveCounts,
     pub video_out: VideoEncodeCounts,
     pub audio_out: AudioEncodeCounts,
+    /// Picture after sound, ms.
+    pub av_sync_offset: Option<f64>,
 }
 
 /// All of it, owned by the call task. No method blocks but [`Av::close`].
@@ -93,6 +98,8 @@ pub(crate) struct Av {
     speaker: SoundKeeper,
     local: LatestSlot<VideoFrame>,
     remote: LatestSlot<VideoFrame>,
+    /// Of the connection that is served.
+    in_step: InStep,
     picture: PictureWish,
     camera_on: bool,
     /// What all that is sent may take; `None` before the connection says.
@@ -118,6 +125,7 @@ impl Av {
             video_send,
             local,
             remote,
+            in_step: InStep::default(),
             picture,
             camera_on: false,
             budget: None,
@@ -154,11 +162,13 @@ impl Av {
 
     /// New ends for a connection's received media; the threads take from them once [`Av::connect`] was called.
     pub fn sinks(&self) -> (AudioIn, VideoIn) {
-        (AudioIn::default(), self.video_receive.sink())
+        let in_step = InStep::default();
+        (AudioIn::new(in_step.clone()), self.video_receive.sink(in_step))
     }
 
     /// From now on this connection is served. Counts begin anew.
     pub fn connect(&mut self, ends: Connected, incoming: AudioIn, video: &VideoIn) {
+        self.in_step = incoming.2.clone();
         self.audio.order(Order::Connect { sender: ends.audio, incoming });
         self.budget = None;
         self.audio.shared.share.store(0, Ordering::Relaxed);
@@ -238,8 +248,13 @@ impl Av {
     }
 
     pub fn counts(&self) -> Counts {
-        let (audio_in, audio_out) = self.audio.counts();
-        Counts { audio_in, audio_out, video_in: self.video_receive.counts(), video_out: self.video_send.counts() }
+        let (mut audio_in, audio_out) = self.audio.counts();
+        let mut video_in = self.video_receive.counts();
+        let (in_step, now) = (self.in_step.lock(), Instant::now());
+        audio_in.estimated_playout_timestamp = in_step.playout_timestamp(Medium::Sound, now);
+        video_in.estimated_playout_timestamp = in_step.playout_timestamp(Medium::Picture, now);
+        let av_sync_offset = in_step.offset(now);
+        Counts { audio_in, audio_out, video_in, video_out: self.video_send.counts(), av_sync_offset }
     }
 
     /// Releases every device and joins every thread. Blocks for as long as a device takes to close.

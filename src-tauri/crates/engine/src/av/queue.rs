@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Instant;
 
 /// Clones are handles to the same queue. Whoever puts never waits: what is over the depth falls out at the old end.
 #[derive(Debug)]
@@ -30,15 +31,19 @@ impl<T> Queue<T> {
         self.shared.0.lock().unwrap_or_else(PoisonError::into_inner).pop_front()
     }
 
-    /// Waits as long as it takes.
-    pub fn take(&self) -> T {
+    /// Waits until then for a value; without an end, as long as it takes.
+    pub fn take_until(&self, end: Option<Instant>) -> Option<T> {
         let (queue, arrived) = &*self.shared;
         let mut queue = queue.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             if let Some(value) = queue.pop_front() {
-                return value;
+                return Some(value);
             }
-            queue = arrived.wait(queue).unwrap_or_else(PoisonError::into_inner);
+            queue = match end.map(|end| end.saturating_duration_since(Instant::now())) {
+                None => arrived.wait(queue).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return None,
+                Some(left) => arrived.wait_timeout(queue, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
         }
     }
 }

@@ -12,6 +12,8 @@ pub const START_DELAY: Duration = Duration::from_millis(20);
 pub const MIN_DELAY: Duration = Duration::from_millis(10);
 /// The most delay aimed at: beyond it people talk over each other, and losing packets is the lesser evil.
 pub const MAX_DELAY: Duration = Duration::from_millis(400);
+/// The most by which it is raised to wait for the picture.
+pub const MAX_RAISE: Duration = Duration::from_millis(250);
 
 /// The times of so many packets (10 s of 20 ms packets) make the target.
 const WINDOW: usize = 512;
@@ -40,6 +42,8 @@ pub struct DelayEstimator {
     /// The least of them.
     quickest: i64,
     target: i64,
+    /// What is waited beyond, so that the sound is not ahead of the picture.
+    raise: i64,
     /// RFC 3550's interarrival jitter, in samples, and the transit of the last packet that came.
     interarrival: f64,
     last: Option<i64>,
@@ -53,6 +57,7 @@ impl DelayEstimator {
             transits: VecDeque::with_capacity(WINDOW),
             quickest: 0,
             target: samples(START_DELAY),
+            raise: 0,
             interarrival: 0.0,
             last: None,
         }
@@ -80,12 +85,27 @@ impl DelayEstimator {
 
     /// The delay aimed at, in samples, by the same measure.
     pub fn target_samples(&self) -> i64 {
-        self.target
+        self.target + self.raise
     }
 
     /// The delay aimed at.
     pub fn target(&self) -> Duration {
+        samples_to_duration(self.target_samples().unsigned_abs())
+    }
+
+    /// The delay that the network alone asks for.
+    pub fn minimum(&self) -> Duration {
         samples_to_duration(self.target.unsigned_abs())
+    }
+
+    /// Aims at so much more than the network asks for, at most [`MAX_RAISE`], until told otherwise.
+    pub fn set_raise(&mut self, raise: Duration) {
+        self.raise = samples(raise.min(MAX_RAISE));
+    }
+
+    /// So much more is aimed at now.
+    pub fn raise(&self) -> Duration {
+        samples_to_duration(self.raise.unsigned_abs())
     }
 
     /// Interarrival jitter (RFC 3550, section 6.4.1).

@@ -296,6 +296,30 @@ impl JitterBuffer {
         self.delay.target()
     }
 
+    /// The delay that the network alone asks for.
+    pub fn minimum(&self) -> Duration {
+        self.delay.minimum()
+    }
+
+    /// Aims at so much more than the network asks for; see [`DelayEstimator::set_raise`].
+    pub fn set_raise(&mut self, raise: Duration) {
+        self.delay.set_raise(raise);
+    }
+
+    /// So much more is aimed at now.
+    pub fn raise(&self) -> Duration {
+        self.delay.raise()
+    }
+
+    /// RTP time of the next sample to decode, 48 kHz; `None` while nothing is being played.
+    pub fn position(&self) -> Option<u32> {
+        match self.state {
+            // The low 32 bits are what the wire has.
+            State::Playing(position) => Some(position.time as u32),
+            State::Empty | State::Idle => None,
+        }
+    }
+
     /// The sound in stock.
     pub fn stock(&self) -> Duration {
         samples_to_duration(self.packets.iter().map(|waiting| u64::from(waiting.packet.samples)).sum())
@@ -323,7 +347,9 @@ impl JitterBuffer {
 
     fn restart(&mut self) {
         self.packets.clear();
+        let raise = self.delay.raise();
         self.delay = DelayEstimator::new();
+        self.delay.set_raise(raise);
         self.state = State::Empty;
         self.newest = None;
         self.played.clear();

@@ -17,6 +17,9 @@ const FADE_OVER: f32 = 3_840.0;
 const RETURN: usize = 240;
 /// The codec invents in steps of 2.5 ms.
 const CODEC_STEP: usize = 120;
+/// What comes out of the codec was put in this much (6.5 ms) after it in the packets' time: the look-ahead of a sender's Opus
+/// for voice.
+const CODEC_DELAY: u32 = 312;
 /// The steps of deep redundancy: 10 ms.
 const DRED_STEP: usize = 480;
 
@@ -126,6 +129,17 @@ impl AudioPlayout {
         }
     }
 
+    /// RTP time of the sound that the next [`AudioPlayout::pull`] begins with, 48 kHz; `None` while there is none.
+    pub fn position(&self) -> Option<u32> {
+        Some(self.jitter.position()?.wrapping_sub(self.sound.len() as u32).wrapping_sub(CODEC_DELAY))
+    }
+
+    /// Waits so much longer than the network asks for, so that the sound is not ahead of the picture. The sound is
+    /// stretched there.
+    pub fn set_raise(&mut self, raise: Duration) {
+        self.jitter.set_raise(raise);
+    }
+
     /// What the jitter buffer counted.
     pub fn jitter_counts(&self) -> JitterCounts {
         self.jitter.counts()
@@ -168,6 +182,7 @@ impl AudioPlayout {
                 let ahead = samples_to_duration(self.sound.len() as u64);
                 self.counts.jitter_buffer_delay += (waited + ahead).as_secs_f64() * emitted;
                 self.counts.jitter_buffer_target_delay += self.jitter.target().as_secs_f64() * emitted;
+                self.counts.jitter_buffer_minimum_delay += self.jitter.minimum().as_secs_f64() * emitted;
                 self.counts.jitter_buffer_emitted_count += (len - skip) as u64;
                 self.noise.listen(&self.scratch[..len]);
                 self.play(skip, len);

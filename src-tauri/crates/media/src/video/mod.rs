@@ -1,10 +1,11 @@
-//! Pictures: frames, conversion, scaling, the test pattern, H.264, Y4M files.
+//! Pictures: frames, conversion, scaling, the test pattern, H.264, the frame buffer, Y4M files.
 
 pub mod convert;
 mod frame;
 pub mod h264;
 mod jpeg;
 pub mod pattern;
+pub mod playout;
 pub mod scale;
 pub mod y4m;
 
@@ -14,4 +15,5 @@ pub use h264::{
     DecodeError, Decoded, EncodeError, EncodedPicture, H264Decoder, H264Encoder, VideoDecoder, VideoEncoder,
 };
 pub use pattern::{Pattern, PatternReading};
+pub use playout::FrameBuffer;
 pub use scale::Scaler;

@@ -4,6 +4,7 @@
 pub(crate) mod audio_in;
 pub(crate) mod h264;
 pub(crate) mod history;
+pub(crate) mod sender_clock;
 pub(crate) mod sequence;
 pub(crate) mod twcc;
 pub(crate) mod video_in;

@@ -30,6 +30,8 @@ struct Held {
     marker: bool,
     payload: Bytes,
     arrived: Instant,
+    /// It was sent again.
+    repair: bool,
 }
 
 #[derive(Debug)]
@@ -105,6 +107,8 @@ pub(crate) struct VideoIn {
     pli_wanted: Option<Instant>,
     last_pli: Option<Instant>,
     ready: Vec<IncomingVideo>,
+    /// When the last picture was handed on that waited for a repair: what was whole before then stood behind it.
+    repaired_at: Option<Instant>,
     stats: InboundRtp,
 }
 
@@ -123,6 +127,7 @@ impl VideoIn {
             pli_wanted: None,
             last_pli: None,
             ready: Vec::new(),
+            repaired_at: None,
             stats: InboundRtp::default(),
         }
     }
@@ -132,7 +137,7 @@ impl VideoIn {
         let number = self.extender.extend(sequence);
         self.stats.bytes_received += payload.len() as u64;
         self.jitter.update(now, timestamp, VIDEO_CLOCK);
-        self.insert(now, number, Held { timestamp, marker, payload, arrived: now });
+        self.insert(now, number, Held { timestamp, marker, payload, arrived: now, repair: false });
     }
 
     /// A packet of its RTX stream: the original number, then the original payload (RFC 4588, 4).
@@ -149,7 +154,7 @@ impl VideoIn {
             self.stats.packets_discarded += 1;
             return;
         }
-        self.insert(now, number, Held { timestamp, marker, payload: payload.slice(2..), arrived: now });
+        self.insert(now, number, Held { timestamp, marker, payload: payload.slice(2..), arrived: now, repair: true });
     }
 
     fn insert(&mut self, now: Instant, number: u64, held: Held) {
@@ -242,6 +247,12 @@ impl VideoIn {
     fn hand_on(&mut self, start: u64, end: u64, now: Instant) {
         let first_arrived = self.held.range(start..=end).map(|(_, held)| held.arrived).min().unwrap_or(now);
         let timestamp = self.held.get(&start).map_or(0, |held| held.timestamp);
+        let whole_at = self.held.range(start..=end).map(|(_, held)| held.arrived).max().unwrap_or(now);
+        let repaired = self.held.range(start..=end).any(|(_, held)| held.repair)
+            || self.repaired_at.is_some_and(|at| whole_at < at);
+        if repaired {
+            self.repaired_at = Some(now);
+        }
         let empty = self.held.range(start..=end).all(|(_, held)| held.payload.is_empty());
         let assembled = h264::assemble(self.held.range(start..=end).map(|(_, held)| &held.payload[..]));
         self.forget_below(end + 1);
@@ -259,6 +270,7 @@ impl VideoIn {
                     access_unit: whole.access_unit,
                     first_arrived,
                     arrived: now,
+                    repaired,
                 }));
             }
             // Padding between pictures keeps the order.
@@ -445,6 +457,27 @@ mod tests {
                 })
                 .collect()
         }
+    }
+
+    #[test]
+    fn a_repaired_picture_and_those_that_stood_behind_it_say_so() {
+        let mut link = Link::new();
+        link.send(true, true);
+        let lost = link.send(false, false);
+        link.send(false, true);
+        link.send_again(lost, false);
+        link.wait(Duration::from_millis(5));
+        link.send(false, true);
+        let repaired: Vec<bool> = link
+            .video
+            .take_ready()
+            .iter()
+            .filter_map(|video| match video {
+                IncomingVideo::Picture(picture) => Some(picture.repaired),
+                IncomingVideo::Broken => None,
+            })
+            .collect();
+        assert_eq!(repaired, [false, true, true, false]);
     }
 
     #[test]

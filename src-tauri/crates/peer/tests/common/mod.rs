@@ -294,6 +294,7 @@ impl Feeder {
                 let packet = OutgoingAudio {
                     payload: Bytes::from(self.sounds.to_be_bytes().to_vec()),
                     timestamp: self.sounds.wrapping_mul(960),
+                    captured: now,
                     voice: true,
                 };
                 if audio.send(packet) == SendOutcome::Queued {
