@@ -7,7 +7,7 @@ use ahoy_testkit::Seeded;
 
 /// Samples that the audio thread keeps in the speaker's ring.
 const QUEUED: f64 = 2.0 * BLOCK_SAMPLES as f64;
-/// Taps of the interpolation between the speaker's samples: its error is below -80 dB up to 20 kHz.
+/// Taps of the interpolation between the speaker's samples: its error is below -75 dB up to 16 kHz.
 const TAPS: usize = 48;
 
 /// Where the microphone hears the speaker.

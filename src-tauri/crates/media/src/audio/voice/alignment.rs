@@ -4,8 +4,8 @@
 //! is found to a fraction of a sample (cross-correlation of the phases alone: GCC-PHAT). A line through the lags of the last
 //! seconds gives the delay as it is now, and its slope is the drift. No device's timestamps are needed, and none are believed.
 //!
-//! AEC3 has an estimator of its own. A voice's pitch fools it (measured: estimates that wander over 60 ms, each costing half
-//! a second of echo), and it knows the delay in steps of 4 ms only, which is too coarse to see 200 ppm for 20 s.
+//! AEC3 has an estimator of its own. A voice's pitch fools it (measured: estimates that wander over 60 ms, with
+//! echo at each change), and it knows the delay in steps of 4 ms only, which is too coarse to see 200 ppm for 20 s.
 
 use std::collections::VecDeque;
 use std::sync::Arc;

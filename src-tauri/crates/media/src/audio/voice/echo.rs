@@ -144,6 +144,9 @@ fn tuning(music: bool) -> EchoCanceller3Config {
         // Of the filter's own count of what it takes out (as power), not more than this is believed below 4 kHz; with
         // AEC3's 4 the filter's mistakes are heard as bursts, some seconds after the beginning.
         config.erle.max_l = 2.0;
+        // The near voice must be this much stronger than the echo that is left (as power) before it is spared more; with
+        // AEC3's 0.25 what the filter leaves of the echo is sometimes taken for a near voice.
+        config.suppressor.dominant_nearend_detection.enr_threshold = 0.1;
     }
     config
 }

@@ -84,8 +84,8 @@ pub struct VoiceCounts {
 ///
 /// Call [`render`](Self::render) with every block just before it goes to the speaker's ring, and [`capture`](Self::capture)
 /// with every block that comes from the microphone's. The two need not alternate: two devices have two clocks, and 0 to 10
-/// of the one between two of the other are fine. Adds a delay of 4 to 11 ms, depending on what is switched on. Costs 0.15 ms a
-/// block with everything on. What is here allocates when it is made and when settings change only; AEC3 itself allocates small
+/// of the one between two of the other are fine. Adds a delay: 9 ms with echo, 7 with noise, 15 with both, none by gain. Costs
+/// 0.14 to 0.19 ms a block with everything on (release, on a server's core). What is here allocates when it is made and when settings change only; AEC3 itself allocates small
 /// vectors in each block (some 70 calls), and the voice detector of the gain one, so this is for a thread and not for a
 /// device's callback.
 pub struct VoiceProcessor {
