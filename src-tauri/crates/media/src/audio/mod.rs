@@ -12,6 +12,7 @@ pub mod playout;
 pub mod resample;
 pub mod ring;
 mod stretch;
+pub mod voice;
 pub mod wav;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use opus::{Dred, OpusDecoder, OpusEncoder, OpusError, OpusPacket, OpusSettin
 pub use playout::AudioPlayout;
 pub use resample::Resampler;
 pub use ring::RingSound;
+pub use voice::{BadMicrophone, MicrophoneHealth, VoiceCounts, VoiceProcessor, VoiceSettings};
 
 /// The rate at which all sound is handled inside, in samples a second.
 pub const SAMPLE_RATE: u32 = 48_000;
