@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ahoy_engine::api::DeviceChoice;
+use ahoy_engine::api::{DeviceChoice, Voice};
 use ahoy_engine::{EngineConfig, ProfilePlace, device_words};
 use clap::Parser;
 
@@ -22,6 +22,9 @@ pub struct Arguments {
     /// Microphone for this run: tone, tone:HZ, clap, none, FILE.wav, device, device:ID
     #[arg(long, value_name = "MICROPHONE", value_parser = device_words::microphone)]
     mic: Option<DeviceChoice>,
+    /// What is done to the microphone's sound in this run: usual, off, or any of echo,noise,gain,music
+    #[arg(long, value_name = "VOICE", value_parser = device_words::voice)]
+    voice: Option<Voice>,
     /// Speaker for this run: none, FILE.wav, device, device:ID
     #[arg(long, value_name = "SPEAKER", value_parser = device_words::speaker)]
     speaker: Option<DeviceChoice>,
@@ -35,6 +38,7 @@ impl Arguments {
             server: self.server,
             camera: self.camera,
             microphone: self.mic,
+            voice: self.voice,
             speaker: self.speaker,
             list_devices: true,
             ..EngineConfig::new(place)

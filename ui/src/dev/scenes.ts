@@ -109,6 +109,7 @@ export const home = (more: Partial<Snapshot> = {}): Snapshot => ({
   devices: devices(),
   preview: false,
   scanning: false,
+  voice: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, music: false },
   theme: 'system',
   notices: [],
   ...more,

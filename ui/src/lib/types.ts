@@ -27,3 +27,4 @@ export type { RendezvousState } from '../gen/RendezvousState';
 export type { Sentence } from '../gen/Sentence';
 export type { Snapshot } from '../gen/Snapshot';
 export type { Theme } from '../gen/Theme';
+export type { Voice } from '../gen/Voice';

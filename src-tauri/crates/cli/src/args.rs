@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ahoy_engine::api::DeviceChoice;
+use ahoy_engine::api::{DeviceChoice, Voice};
 use ahoy_engine::{PictureWish, device_words};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -91,6 +91,10 @@ pub struct Common {
     /// tone[:HZ] | clap | none | FILE.wav | device[:ID]
     #[arg(long, global = true, value_parser = device_words::microphone)]
     pub mic: Option<DeviceChoice>,
+    /// What is done to the microphone's sound: usual | off | any of echo,noise,gain,music. Without it: the usual for a
+    /// device, nothing for a tone or a file
+    #[arg(long, global = true, value_parser = device_words::voice)]
+    pub voice: Option<Voice>,
     /// none | FILE.wav | device[:ID]
     #[arg(long, global = true, value_parser = device_words::speaker)]
     pub speaker: Option<DeviceChoice>,

@@ -40,6 +40,7 @@ fn config(common: &Common) -> EngineConfig {
     config.server.clone_from(&common.server);
     config.camera = common.camera.clone();
     config.microphone = common.mic.clone();
+    config.voice = common.voice;
     config.speaker = common.speaker.clone();
     config.picture = common.picture();
     config.language =

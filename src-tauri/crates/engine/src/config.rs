@@ -8,7 +8,7 @@ use ahoy_media::audio::Block;
 use ahoy_media::video::VideoFrame;
 pub use ahoy_peer::Loopback;
 
-use crate::api::DeviceChoice;
+use crate::api::{DeviceChoice, Voice};
 pub use crate::profile::ProfilePlace;
 
 /// Where people meet who have set nothing: a rendezvous on this computer, at the port that `ahoy-server` takes.
@@ -27,6 +27,9 @@ pub struct EngineConfig {
     pub microphone: Option<DeviceChoice>,
     /// The speaker for this run, instead of the remembered one.
     pub speaker: Option<DeviceChoice>,
+    /// What is done to the microphone's sound for this run, instead of what is remembered, and also to that of a synthetic
+    /// microphone, which else passes sample by sample.
+    pub voice: Option<Voice>,
     /// BCP 47 tag or POSIX locale of the person's language.
     pub language: String,
     /// What the camera is asked for.
@@ -50,6 +53,7 @@ impl EngineConfig {
             camera: None,
             microphone: None,
             speaker: None,
+            voice: None,
             language: "en".to_owned(),
             picture: PictureWish::default(),
             strangers: Strangers::default(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::api::DeviceChoice;
+use crate::api::{DeviceChoice, Voice};
 
 /// The pitches that a synthetic tone can have, Hz.
 const PITCHES: std::ops::RangeInclusive<f64> = 20.0..=20_000.0;
@@ -44,6 +44,25 @@ pub fn microphone(text: &str) -> Result<DeviceChoice, UnknownDevice> {
 /// [`UnknownDevice`] for any other word.
 pub fn speaker(text: &str) -> Result<DeviceChoice, UnknownDevice> {
     choice(text, "wav").ok_or(UnknownDevice("none, a .wav file, device or device:ID"))
+}
+
+/// `usual | off |` any of `echo`, `noise`, `gain`, `music` with commas between them
+///
+/// # Errors
+/// [`UnknownDevice`] for any other word.
+pub fn voice(text: &str) -> Result<Voice, UnknownDevice> {
+    match text {
+        "usual" => return Ok(Voice::default()),
+        "off" => return Ok(Voice::OFF),
+        _ => {}
+    }
+    text.split(',').try_fold(Voice::OFF, |voice, part| match part {
+        "echo" => Ok(Voice { echo_cancellation: true, ..voice }),
+        "noise" => Ok(Voice { noise_suppression: true, ..voice }),
+        "gain" => Ok(Voice { auto_gain_control: true, ..voice }),
+        "music" => Ok(Voice { music: true, ..voice }),
+        _ => Err(UnknownDevice("usual, off, or any of echo, noise, gain and music with commas between them")),
+    })
 }
 
 fn choice(text: &str, extension: &str) -> Option<DeviceChoice> {

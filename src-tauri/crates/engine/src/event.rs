@@ -223,12 +223,18 @@ pub struct AudioEncodeCounts {
     pub microphone_overruns: u64,
     /// Times the speaker found too little to play.
     pub speaker_underruns: u64,
-    /// `RTCAudioSourceStats` of the microphone, before mute: its peak of now, linear, 0 to 1.
+    /// `RTCAudioSourceStats` of the microphone, treated and before mute: its peak of now, linear, 0 to 1.
     pub audio_level: f64,
     /// Sum of the squared level times its duration, seconds.
     pub total_audio_energy: f64,
     /// What the microphone gave, seconds.
     pub total_samples_duration: f64,
+    /// The loss from speaker to microphone, dB; `None` while no echo is looked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo_return_loss: Option<f64>,
+    /// How much of the echo the linear filter takes out, dB; the suppressor behind it takes out more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub echo_return_loss_enhancement: Option<f64>,
 }
 
 /// What the whole program costs; zero where the system does not say.

@@ -13,7 +13,7 @@ use crate::api::{Command, Levels, QualityPoint, Snapshot};
 use crate::av::Av;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
-use crate::desk::{Desk, Outlets, Posted};
+use crate::desk::{Desk, Outlets, Posted, treatment};
 use crate::event::Event;
 use crate::profile::{Profile, ProfileError};
 use crate::store::{SchemaError, Store};
@@ -80,7 +80,7 @@ impl Engine {
         let (levels, levels_out) = watch::channel(Levels::default());
         let notes = inbox.clone();
         let post: crate::av::Post = Arc::new(move |note| drop(notes.try_send(Posted::Media(note))));
-        let av = Av::start(config.picture, &config.taps, levels, &post).map_err(StartError::Threads)?;
+        let av = Av::start(config.picture, treatment(&config, &store), &config.taps, levels, &post).map_err(StartError::Threads)?;
         let (local, remote) = (av.local(), av.remote());
 
         let (events, first) = broadcast::channel(EVENTS);

@@ -247,6 +247,31 @@ fn switching_other_parts_lets_the_canceller_keep_what_it_knows() {
     assert_eq!(processor.counts().echo_delay, None);
 }
 
+/// A rising sine goes in, and is found in what comes out by correlation.
+#[test]
+fn sound_comes_out_as_much_later_as_is_said() {
+    const ALL: VoiceSettings = VoiceSettings { echo: true, noise: true, gain: true, music: false };
+    for settings in [ALL, VoiceSettings { noise: false, ..ALL }, VoiceSettings { echo: false, ..ALL }, GAIN] {
+        let mut processor = VoiceProcessor::new(settings);
+        let sweep = |n: usize| {
+            let t = n as f32 / 48_000.0;
+            0.2 * (std::f32::consts::TAU * (200.0 + 700.0 * t) * t).sin()
+        };
+        let mut out = Vec::new();
+        for n in 0..200 {
+            let mut block: Block = std::array::from_fn(|i| sweep(n * SILENCE.len() + i));
+            processor.capture(&mut block);
+            out.extend_from_slice(&block);
+        }
+        let (from, to) = (48_000, 72_000);
+        let likeness = |lag: usize| (from..to).map(|n| out[n] * sweep(n - lag)).sum::<f32>();
+        let lag = (0..2_000).max_by(|a, b| likeness(*a).total_cmp(&likeness(*b))).unwrap();
+        let measured = Duration::from_secs_f64(lag as f64 / 48_000.0);
+        println!("{settings:?}: {measured:?}");
+        assert!(measured.abs_diff(processor.delay()) <= Duration::from_millis(1), "{settings:?}: {measured:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 

@@ -41,6 +41,8 @@ pub struct SoundInfo {
     pub id: DeviceId,
     /// As the system calls it.
     pub label: String,
+    /// Made by this program rather than by the system.
+    pub synthetic: bool,
     /// Samples a second and channel at the device; resampled to 48 kHz where it differs.
     pub rate: u32,
     /// Channels at the device; mixed down to one, or each of the first two given the same.

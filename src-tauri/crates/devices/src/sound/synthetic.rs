@@ -104,7 +104,7 @@ fn file_name(path: &str) -> String {
 
 fn info(id: DeviceId, label: String) -> SoundInfo {
     let period = Some(BLOCK_SAMPLES as u32);
-    SoundInfo { id, label, rate: SAMPLE_RATE, channels: 1, format: "f32".into(), period }
+    SoundInfo { id, label, synthetic: true, rate: SAMPLE_RATE, channels: 1, format: "f32".into(), period }
 }
 
 fn file_error(kind: Kind, path: &str, error: &WavError) -> DeviceError {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{DeviceKind, Theme};
+use super::{DeviceKind, Theme, Voice};
 
 /// A wish. It is carried out by the call task; what came of it shows in the next snapshot, and an impossible wish
 /// comes back as a [`super::Notice`].
@@ -56,6 +56,8 @@ pub enum Command {
     ClearHistory,
     /// Which rendezvous to use (`ws://` or `wss://`); takes effect at once.
     SetServer { url: String },
+    /// What is done to the microphone's sound; heard at once.
+    SetVoice { voice: Voice },
     /// Light, dark, or as the system has it.
     SetTheme { theme: Theme },
     /// A notice was read.

@@ -5,7 +5,9 @@
 mod command;
 mod quality;
 mod snapshot;
+mod voice;
 
 pub use command::{AnswerKind, Command, DeviceChoice};
 pub use quality::{Quality, QualityCause, QualityFlow, QualityPoint};
 pub use snapshot::*;
+pub use voice::Voice;

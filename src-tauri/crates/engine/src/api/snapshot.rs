@@ -32,6 +32,8 @@ pub struct Snapshot {
     pub preview: bool,
     /// The preview is being searched for a contact's QR code.
     pub scanning: bool,
+    /// What is done to the microphone's sound.
+    pub voice: Voice,
     /// Light, dark or system.
     pub theme: Theme,
     /// Things to tell the person, oldest first; each stays until dismissed or overtaken.

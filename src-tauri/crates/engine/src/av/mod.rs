@@ -25,6 +25,7 @@ use std::time::Instant;
 use ahoy_devices::{CameraRequest, DeviceError, DeviceEvent, Kind, Selection};
 use ahoy_media::LatestSlot;
 use ahoy_media::audio::RingSound;
+use ahoy_media::audio::voice::BadMicrophone;
 use ahoy_media::rate::budget::{Wants, split};
 use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
 use ahoy_media::sync::Medium;
@@ -37,7 +38,8 @@ use crate::api::Levels;
 use crate::config::{PictureWish, Taps};
 use crate::event::{AudioEncodeCounts, Tone, VideoEncodeCounts};
 pub(crate) use audio::AudioIn;
-use audio::{AudioThread, Order};
+pub(crate) use audio::Treatment;
+use audio::{AudioCounts, AudioThread, Order};
 use camera::CameraKeeper;
 use in_step::InStep;
 use keeper::SoundKeeper;
@@ -86,6 +88,8 @@ pub(crate) struct Counts {
     pub audio_out: AudioEncodeCounts,
     /// Picture after sound, ms.
     pub av_sync_offset: Option<f64>,
+    /// What is wrong with our microphone.
+    pub microphone: Option<BadMicrophone>,
 }
 
 /// All of it, owned by the call task. No method blocks but [`Av::close`].
@@ -109,12 +113,13 @@ pub(crate) struct Av {
 impl Av {
     pub fn start(
         picture: PictureWish,
+        treatment: Treatment,
         taps: &Taps,
         levels: watch::Sender<Levels>,
         post: &Post,
     ) -> std::io::Result<Self> {
         let (local, remote) = (LatestSlot::new(), LatestSlot::new());
-        let audio = AudioThread::start(levels, taps.heard.clone(), Arc::clone(post))?;
+        let audio = AudioThread::start(treatment, levels, taps.heard.clone(), Arc::clone(post))?;
         let video_send = VideoSend::start(picture, Arc::clone(post))?;
         Ok(Self {
             camera: CameraKeeper::start(video_send.input(), local.clone(), taps.captured.clone(), Arc::clone(post))?,
@@ -204,6 +209,11 @@ impl Av {
         self.audio.shared.muted.store(muted, Ordering::Release);
     }
 
+    /// What is done to the microphone's sound from now on.
+    pub fn treat(&self, treatment: Treatment) {
+        self.audio.order(Order::Treat(treatment));
+    }
+
     /// The other side needs a key frame.
     pub fn key_frame_wanted(&self) {
         self.video_send.force_key();
@@ -248,13 +258,13 @@ impl Av {
     }
 
     pub fn counts(&self) -> Counts {
-        let (mut audio_in, audio_out) = self.audio.counts();
+        let AudioCounts { received: mut audio_in, sent: audio_out, microphone } = self.audio.counts();
         let mut video_in = self.video_receive.counts();
         let (in_step, now) = (self.in_step.lock(), Instant::now());
         audio_in.estimated_playout_timestamp = in_step.playout_timestamp(Medium::Sound, now);
         video_in.estimated_playout_timestamp = in_step.playout_timestamp(Medium::Picture, now);
         let av_sync_offset = in_step.offset(now);
-        Counts { audio_in, audio_out, video_in, video_out: self.video_send.counts(), av_sync_offset }
+        Counts { audio_in, audio_out, video_in, video_out: self.video_send.counts(), av_sync_offset, microphone }
     }
 
     /// Releases every device and joins every thread. Blocks for as long as a device takes to close.

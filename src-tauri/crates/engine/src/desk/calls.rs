@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use ahoy_media::audio::voice::BadMicrophone;
 use ahoy_peer::{IcePolicy, PeerConfig, StatsReport};
 use ahoy_protocol::{AhoyId, CallId};
 use ahoy_session::{ConnectionId, Ended, Input, MissedCall, Output, PeerCommand, PeerEvent, Phase, Role, State};
@@ -326,8 +327,11 @@ impl Desk {
             local: call.local,
             remote: call.remote,
             remote_reduced: view.remote.reduced,
-            // Nobody listens to it yet.
-            microphone: Microphone::Good,
+            microphone: match counts.microphone.filter(|_| call.local.microphone) {
+                None => Microphone::Good,
+                Some(BadMicrophone::Silent) => Microphone::Silent,
+                Some(BadMicrophone::Clipped) => Microphone::Clipped,
+            },
         };
         let calls = &mut self.calls;
         let before = std::mem::replace(&mut calls.figures, figures);

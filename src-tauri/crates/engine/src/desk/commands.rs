@@ -37,6 +37,7 @@ impl Desk {
             Command::MarkHistorySeen => self.mark_seen(),
             Command::ClearHistory => self.clear_history(),
             Command::SetServer { url } => self.set_server(&url),
+            Command::SetVoice { voice } => self.set_voice(voice),
             Command::SetTheme { theme } => {
                 let theme = serde_json::to_string(&theme).expect("one word can be written as JSON");
                 self.store.set("theme", theme);

@@ -10,6 +10,9 @@ mod mail;
 mod people;
 mod snapshot;
 mod texts;
+mod voice;
+
+pub(crate) use voice::treatment;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

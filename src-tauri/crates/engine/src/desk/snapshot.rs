@@ -58,6 +58,7 @@ impl Desk {
             devices: self.device_lists(),
             preview: self.preview,
             scanning: self.scanning,
+            voice: self.voice(),
             theme: self.theme(),
             notices: self.notices.clone(),
         }

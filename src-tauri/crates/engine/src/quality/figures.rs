@@ -99,7 +99,7 @@ impl Figures {
     /// All of it as it is told; what is a rate is that of the second since `before`.
     pub fn stats(&self, before: &Self, limitation: &mut LimitationDurations) -> CallStats {
         let was = &self.started_anew(before);
-        let Counts { audio_in, mut video_in, mut video_out, audio_out, av_sync_offset } = self.counts;
+        let Counts { audio_in, mut video_in, mut video_out, audio_out, av_sync_offset, microphone: _ } = self.counts;
         video_in.frames_per_second = self.rate(was, |f| f.counts.video_in.frames_decoded);
         video_out.frames_per_second = self.rate(was, |f| f.counts.video_out.frames_encoded);
         video_out.source.frames_per_second = self.rate(was, |f| f.counts.video_out.source.frames);

@@ -202,6 +202,7 @@ fn stream_info(device: &cpal::Device, supported: &cpal::SupportedStreamConfig, s
     SoundInfo {
         id: DeviceId(device.id().map(|id| id.to_string()).unwrap_or_default()),
         label: label(device),
+        synthetic: false,
         rate: supported.sample_rate(),
         channels: supported.channels(),
         format: supported.sample_format().to_string(),
