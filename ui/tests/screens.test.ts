@@ -557,6 +557,19 @@ describe('settings', () => {
     ]);
   });
 
+  it('switch what is done to the voice, and leave noise and loudness alone for music', async () => {
+    const usual = { echoCancellation: true, noiseSuppression: true, autoGainControl: true, music: false };
+    const { sent, tell } = await open('settings');
+    const part = (name: string) => screen.getByRole('switch', { name: new RegExp(name) });
+    await fireEvent.click(part('Remove echo'));
+    expect(sent('set-voice')).toEqual([{ type: 'set-voice', voice: { ...usual, echoCancellation: false } }]);
+    tell({ voice: { ...usual, music: true } });
+    expect(part('Play music')).toBeChecked();
+    expect(part('Remove echo')).toBeEnabled();
+    expect(part('Remove background noise')).toBeDisabled();
+    expect(part('Even out loudness')).toBeDisabled();
+  });
+
   it('clear the history only after a question', async () => {
     const { sent } = await open('settings');
     await fireEvent.click(button('Clear call history…'));

@@ -8,6 +8,7 @@ import type { Me } from "./Me";
 import type { Notice } from "./Notice";
 import type { RendezvousState } from "./RendezvousState";
 import type { Theme } from "./Theme";
+import type { Voice } from "./Voice";
 
 /**
  * Everything a window shows, but for pictures and levels.
@@ -53,6 +54,10 @@ preview: boolean,
  * The preview is being searched for a contact's QR code.
  */
 scanning: boolean, 
+/**
+ * What is done to the microphone's sound.
+ */
+voice: Voice, 
 /**
  * Light, dark or system.
  */

@@ -80,7 +80,8 @@ impl Engine {
         let (levels, levels_out) = watch::channel(Levels::default());
         let notes = inbox.clone();
         let post: crate::av::Post = Arc::new(move |note| drop(notes.try_send(Posted::Media(note))));
-        let av = Av::start(config.picture, treatment(&config, &store), &config.taps, levels, &post).map_err(StartError::Threads)?;
+        let av = Av::start(config.picture, treatment(&config, &store), &config.taps, levels, &post)
+            .map_err(StartError::Threads)?;
         let (local, remote) = (av.local(), av.remote());
 
         let (events, first) = broadcast::channel(EVENTS);

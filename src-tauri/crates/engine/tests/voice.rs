@@ -71,9 +71,10 @@ async fn a_microphone_that_gives_nothing_is_told_of_unless_it_is_muted() {
     ben.until_call("the ring", |call| call.phase == CallPhase::Incoming).await;
     ben.wish(Command::Answer { how: AnswerKind::Audio });
     ada.until_call("the call", is_active).await;
-    ada.event("the cause", |event| {
-        matches!(event, Happened::Stats(stats) if stats.quality.cause == Some(QualityCause::BadMicrophone))
-    })
+    ada.event(
+        "the cause",
+        |event| matches!(event, Happened::Stats(stats) if stats.quality.cause == Some(QualityCause::BadMicrophone)),
+    )
     .await;
     ada.wish(Command::SetMicrophone { on: false });
     ada.event("no cause", |event| matches!(event, Happened::Stats(stats) if stats.quality.cause.is_none())).await;

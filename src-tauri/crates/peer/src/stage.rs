@@ -8,7 +8,9 @@ use crate::rtp::sender_clock::SenderClocks;
 use crate::rtp::twcc;
 use crate::rtp::video_in::{Conditions, VideoIn};
 use crate::uplink::{Consequence, Leaving, Uplink};
-use crate::{AudioSink, ClockReport, Codec, InboundRtp, MediaKind, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink};
+use crate::{
+    AudioSink, ClockReport, Codec, InboundRtp, MediaKind, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink,
+};
 use ahoy_media::rate::{PacketKind, RateState};
 use ahoy_media::units::Bitrate;
 use bytes::Bytes;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{DeviceChoice, Quality};
+use super::{DeviceChoice, Quality, Voice};
 
 /// Everything a window shows, but for pictures and levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]

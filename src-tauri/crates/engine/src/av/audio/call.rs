@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use ahoy_media::audio::{
-    AudioPlayout, BLOCK_DURATION, BLOCK_SAMPLES, Block, CodecError, OpusEncoder, OpusSettings, PacketDuration, samples_to_duration,
+    AudioPlayout, BLOCK_DURATION, BLOCK_SAMPLES, Block, OpusEncoder, OpusError, OpusSettings, PacketDuration,
+    samples_to_duration,
 };
 use ahoy_media::rate::budget::AudioPlan;
 use ahoy_media::sync::Heard;
@@ -34,7 +35,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub fn new(sender: AudioSender, incoming: AudioIn) -> Result<Self, CodecError> {
+    pub fn new(sender: AudioSender, incoming: AudioIn) -> Result<Self, OpusError> {
         Ok(Self {
             sender,
             incoming,

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use ahoy_devices::SpeakerStream;
-use ahoy_media::audio::{BLOCK_DURATION, BLOCK_SAMPLES, Level, LevelMeter, Mute, RingSound, SILENCE, samples_to_duration};
+use ahoy_media::audio::{
+    BLOCK_DURATION, BLOCK_SAMPLES, Level, LevelMeter, Mute, RingSound, SILENCE, samples_to_duration,
+};
 use ahoy_media::stats::AudioReceiveCounts;
 use ahoy_peer::AudioSender;
 use tokio::sync::watch;
@@ -233,4 +235,3 @@ impl State {
         }
     }
 }
-
