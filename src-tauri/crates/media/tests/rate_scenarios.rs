@@ -235,3 +235,26 @@ fn two_calls_on_one_link_share_it() {
     assert!(least + most >= 0.8, "{first}; {second}");
     assert!(least >= 0.2, "{first}; {second}");
 }
+
+#[test]
+fn rfc_8867_5_2_starves_neither_of_two_calls() {
+    const PARTS: [(u32, u32, u64); 5] =
+        [(0, 25, 4_000), (25, 50, 2_000), (50, 75, 3_500), (75, 100, 1_000), (100, 125, 2_000)];
+    let mut worst = [1.0_f64; PARTS.len()];
+    for seed in 1..=16 {
+        let mut profile = LinkProfile::new(Some(PARTS[0].2 * 1_000), 50 * MS);
+        profile.seed = seed;
+        for (from, _, kbps) in PARTS {
+            profile.capacity = profile.capacity.then(from * SECOND, Some(kbps * 1_000));
+        }
+        let mut calls = [world(profile.clone()), world(profile.clone())];
+        run_together(&mut calls, &[Duration::ZERO, seed as u32 * 37 * MS], profile, 125 * SECOND);
+        for (worst, (from, to, _)) in worst.iter_mut().zip(PARTS) {
+            // Some time to find to each other.
+            let [first, second] = [0, 1].map(|place: usize| calls[place].figures((from + 10) * SECOND, to * SECOND));
+            *worst = worst.min(first.used.min(second.used) / (first.used + second.used));
+        }
+    }
+    println!("RFC 8867 5.2, the smaller share of 16 runs: {worst:.2?}");
+    assert!(worst.iter().all(|share| *share >= 0.1), "{worst:.2?}");
+}

@@ -16,6 +16,8 @@ impl AckedRate {
     /// Short enough to show a fall at the first feedback, if [`Self::FAST_PACKETS`] came in it.
     const FAST_WINDOW: Duration = Duration::from_millis(60);
     const FAST_PACKETS: usize = 4;
+    /// Four packets of sound between two pictures tell of the sources, not of the path.
+    const FAST_BYTES: usize = 2_500;
 
     /// A packet arrived. Arrivals may come slightly out of order.
     pub fn handle(&mut self, arrival: Duration, size: usize) {
@@ -38,19 +40,25 @@ impl AckedRate {
 
     /// Bits per second over the last half second, or over what there is of it; `None` before two packets.
     pub fn rate(&self) -> Option<f64> {
-        self.over(Self::WINDOW, 2)
+        self.over(Self::WINDOW, 2, 0)
     }
 
     /// Bits per second over the shortest time that can be judged.
     pub fn fast_rate(&self) -> Option<f64> {
-        self.over(Self::FAST_WINDOW, Self::FAST_PACKETS)
+        self.over(Self::FAST_WINDOW, Self::FAST_PACKETS, Self::FAST_BYTES)
     }
 
     /// The packet that opens the time brings no bytes: its transmission lies before.
-    fn over(&self, window: Duration, least: usize) -> Option<f64> {
+    fn over(&self, window: Duration, packets: usize, least: usize) -> Option<f64> {
         let newest = self.arrivals.back()?.0;
-        let recent = self.arrivals.iter().filter(|(time, _)| newest - *time <= window).count();
-        let count = recent.max(least).min(self.arrivals.len());
+        let mut seen = 0;
+        let enough = |(time, size): &(Duration, usize)| {
+            let wanted = seen < least || newest - *time <= window;
+            seen += size;
+            wanted
+        };
+        let recent = self.arrivals.iter().rev().copied().take_while(enough).count();
+        let count = recent.max(packets).min(self.arrivals.len());
         let mut taken = self.arrivals.iter().skip(self.arrivals.len() - count);
         let first = taken.next()?.0;
         let bytes: usize = taken.map(|(_, size)| size).sum();

@@ -68,6 +68,9 @@ const QUEUE: (f64, f64) = (12.0, 32.0);
 const DRAIN: f64 = 400.0;
 /// Share of the arriving rate that is sent while a queue is emptied.
 const FALL: (f64, f64) = (0.45, 0.92);
+/// Share of it that is sent at least by one of several, and by who sends little anyway: it is others who must give way.
+const GENTLE: f64 = 0.82;
+const SMALL: f64 = 250_000.0;
 /// Where to go back to when it is empty.
 const BACK: f64 = 0.94;
 /// A capacity is believed for so long.
@@ -84,6 +87,12 @@ const SHARED_TOLERANCE: f64 = 60.0;
 /// Growth a second near the known capacity, and where none is known.
 const SLOW: f64 = 0.02;
 const UNKNOWN: f64 = 0.12;
+/// Growth beside that by the same for all, bits per second a second: of those who meet in a bottleneck the smaller ones
+/// catch up. Where there is room for little more than sound (bits per second), it would be a queue at once.
+const EQUAL: f64 = 12_000.0;
+const LITTLE: f64 = 70_000.0;
+/// The growth there.
+const EQUAL_AT_LITTLE: f64 = 3_000.0;
 /// Fall a second while a small queue stands; it is then mostly gone before a larger one must be emptied.
 const EASE: f64 = 0.08;
 /// Noise up to this (ms) is nothing; beyond it, the two limits of the queue rise by so much for each ms.
@@ -190,7 +199,8 @@ impl DelayControl {
     fn settle(&mut self, arriving: f64, queue: f64, now: Instant) {
         self.known = Some((arriving, now));
         // Among others, giving way empties no queue.
-        let least = if self.tolerance > SHARED_TOLERANCE * 0.5 { FALL.1 * 0.9 } else { FALL.0 };
+        let shared = self.tolerance > SHARED_TOLERANCE * 0.5;
+        let least = if shared || self.before.0 < SMALL { GENTLE } else { FALL.0 };
         let share = (BACK - queue / DRAIN).clamp(least, FALL.1);
         self.target = self.target.min(arriving * share);
     }
@@ -262,7 +272,8 @@ impl DelayControl {
             self.target = (self.target + step).min(goal).min(bound);
         } else {
             let rate = if known.is_some() { SLOW } else { UNKNOWN };
-            self.target = (self.target * (1.0 + rate * seconds) + 1_000.0 * seconds).min(bound);
+            let equal = if self.target < LITTLE { EQUAL_AT_LITTLE } else { EQUAL };
+            self.target = (self.target + (self.target * rate + equal) * seconds).min(bound);
         }
         if known.is_some_and(|known| self.target > known * ROSE && acked > known) {
             self.known = None;

@@ -484,7 +484,7 @@ impl Estimator {
             && self.last_silence.is_none()
             && self.control.phase == Phase::Growing
             && self.trend.usage() != Usage::Over
-            && self.queue.current() <= 6.0 + 3.0 * self.queue.noise()
+            && self.queue.current() <= 12.0 + 3.0 * self.queue.noise()
     }
 
     fn is_source_limited(&self) -> bool {
