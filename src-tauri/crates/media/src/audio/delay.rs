@@ -15,8 +15,10 @@ pub const MAX_DELAY: Duration = Duration::from_millis(400);
 /// The most by which it is raised to wait for the picture.
 pub const MAX_RAISE: Duration = Duration::from_millis(250);
 
-/// The times of so many packets (10 s of 20 ms packets) make the target.
-const WINDOW: usize = 512;
+/// The past that makes the target, in samples (8 s), and its most packets. Of one queue that came and went with a fall of
+/// the rate, nothing is to be held for longer: it is over, and stretching has got over it once.
+const WINDOW: i64 = SAMPLE_RATE as i64 * 8;
+const WINDOW_PACKETS: usize = 512;
 /// Of so many packets, at most [`RECENT_LATE`] in 100 may be late: this follows a network that has just become worse.
 const RECENT: usize = 32;
 const RECENT_LATE: usize = 15;
@@ -37,8 +39,9 @@ const LEAST_SHARE_OF: i64 = 100;
 #[derive(Debug)]
 pub struct DelayEstimator {
     origin: Option<(Instant, i64)>,
-    /// Transit times less an unknown constant, in samples; newest last; at most [`WINDOW`], the oldest goes.
-    transits: VecDeque<i64>,
+    /// When something became available, and its transit time, each less an unknown constant, in samples; newest last; at most
+    /// [`WINDOW`] and [`WINDOW_PACKETS`], the oldest goes.
+    transits: VecDeque<(i64, i64)>,
     /// The least of them.
     quickest: i64,
     target: i64,
@@ -54,7 +57,7 @@ impl DelayEstimator {
     pub fn new() -> Self {
         Self {
             origin: None,
-            transits: VecDeque::with_capacity(WINDOW),
+            transits: VecDeque::with_capacity(WINDOW_PACKETS),
             quickest: 0,
             target: samples(START_DELAY),
             raise: 0,
@@ -69,13 +72,13 @@ impl DelayEstimator {
         if let Some(last) = self.last.replace(transit) {
             self.interarrival += ((transit - last).abs() as f64 - self.interarrival) / 16.0;
         }
-        self.observe(transit);
+        self.observe(transit, time);
     }
 
     /// The lost sound at `time` can be rebuilt from something that came just now.
     pub fn on_rebuildable(&mut self, time: i64, now: Instant) {
         let transit = self.transit(time, now);
-        self.observe(transit);
+        self.observe(transit, time);
     }
 
     /// By how many samples the sound at `time` is behind the quickest way through the network, if it is taken up now.
@@ -117,12 +120,15 @@ impl DelayEstimator {
         transit_from(*self.origin.get_or_insert((now, time)), time, now)
     }
 
-    fn observe(&mut self, transit: i64) {
-        if self.transits.len() >= WINDOW {
+    fn observe(&mut self, transit: i64, time: i64) {
+        let at = transit.saturating_add(time);
+        while self.transits.len() >= WINDOW_PACKETS
+            || self.transits.front().is_some_and(|(oldest, _)| *oldest < at.saturating_sub(WINDOW))
+        {
             self.transits.pop_front();
         }
-        self.transits.push_back(transit);
-        self.quickest = self.transits.iter().copied().min().unwrap_or(transit);
+        self.transits.push_back((at, transit));
+        self.quickest = self.transits.iter().map(|(_, transit)| *transit).min().unwrap_or(transit);
         let wanted = self.cheapest().max(self.recent()).clamp(samples(MIN_DELAY), samples(MAX_DELAY));
         // Nothing is known yet after a few packets, so the start value is the floor.
         let floor = if self.transits.len() < 50 { samples(START_DELAY) } else { samples(MIN_DELAY) };
@@ -134,7 +140,7 @@ impl DelayEstimator {
     /// The delay with the least cost, where late sound costs too.
     fn cheapest(&self) -> i64 {
         let mut histogram = [0_i64; BUCKETS + 1];
-        for transit in &self.transits {
+        for (_, transit) in &self.transits {
             let late = (transit - self.quickest + BUCKET - 1) / BUCKET;
             histogram[late.clamp(0, BUCKETS as i64) as usize] += 1;
         }
@@ -153,7 +159,7 @@ impl DelayEstimator {
     fn recent(&self) -> i64 {
         let mut recent = [0; RECENT];
         let count = self.transits.len().min(RECENT);
-        for (slot, transit) in recent.iter_mut().zip(self.transits.iter().rev()) {
+        for (slot, (_, transit)) in recent.iter_mut().zip(self.transits.iter().rev()) {
             *slot = transit - self.quickest;
         }
         let recent = &mut recent[..count];

@@ -30,10 +30,10 @@ const MAX_INTERVAL: i64 = 67_000;
 const TOLERANCE: i64 = 6_000;
 /// Most that a picture is held beyond the quickest, microseconds: beyond it people talk over each other.
 pub(super) const MAX_DELAY: i64 = 500_000;
-/// The past that counts, microseconds. Both clocks may part by 300 ppm: 3 ms within it.
-const WINDOW: i64 = 10_000_000;
-/// And in pictures: 10 s at 60 a second.
-const WINDOW_PICTURES: usize = 600;
+/// The past that counts, microseconds. Both clocks may part by 300 ppm: 2 ms within it.
+const WINDOW: i64 = 6_000_000;
+/// And in pictures: 6 s at 60 a second.
+const WINDOW_PICTURES: usize = 360;
 /// A network that has become worse shows in so many pictures, of which this share in percent may be late: one large key
 /// frame and the queue it leaves behind (some 8 pictures) are no new network.
 const RECENT: usize = 30;
