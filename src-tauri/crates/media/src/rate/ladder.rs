@@ -1,5 +1,6 @@
 //! Which picture to send: size and frames by the rate, the viewer's window, the source, and what this machine can encode.
-//! Down at once, up in seconds.
+//! Far down at once, a little down when it lasts, up in seconds, and up again later each time that it did not last: every
+//! change of size costs a key frame, which on a slow path is a queue, which looks like a reason to go down.
 
 use std::time::{Duration, Instant};
 
@@ -72,9 +73,18 @@ const RUNGS: [Rung; 8] = [
 const PAUSED: usize = RUNGS.len();
 /// A rung is left below this share of its rate, and entered above the other.
 const MARGIN: (f64, f64) = (0.92, 1.08);
+/// A rate that is below this share of the rung's is far below: down at once. One that is not is borne for a while, with a
+/// coarser picture of the same size: emptying a queue takes less.
+const FAR_BELOW: f64 = 0.6;
+const BEAR: Duration = Duration::from_millis(800);
 /// The rate must hold so long before a step up; in the first seconds, when nobody is used to anything yet; and after a
 /// pause, which nobody wants to see twice.
 const HOLD: Duration = Duration::from_secs(2);
+/// A step up that lasted less than this has failed. After each one the next waits twice as long, at most the second time;
+/// unless the rate is now so much above what the rung needs.
+const LASTED: Duration = Duration::from_secs(12);
+const MOST_HOLD: Duration = Duration::from_secs(32);
+const PLENTY: f64 = 1.5;
 const HOLD_AT_START: Duration = Duration::from_millis(300);
 const HOLD_PAUSED: Duration = Duration::from_secs(3);
 const START: Duration = Duration::from_secs(5);
@@ -91,10 +101,10 @@ const REST: (Duration, Duration) = (Duration::from_secs(15), Duration::from_secs
 /// Where the ladder stands.
 ///
 /// ```text
-///         rate or window falls, encoder busy: at once
-/// rung n ───────────────────────────────────────────► rung n+1 .. paused
-///   ▲                                                        │
-///   └──────── all conditions good for HOLD ──────────────────┘
+///   rate far below, window falls, encoder busy: at once; rate below: after BEAR
+/// rung n ───────────────────────────────────────────────────────────► rung n+1 .. paused
+///   ▲                                                                       │
+///   └──────── all conditions good for HOLD, or for longer if that failed ───┘
 /// ```
 #[derive(Debug)]
 pub struct Ladder {
@@ -102,7 +112,12 @@ pub struct Ladder {
     started: Option<Instant>,
     /// Since when a better place could be held, and the worst of those seen meanwhile.
     rising: Option<(Instant, usize)>,
+    /// When the last step up was made, and how long the next must wait.
+    stepped_up: Option<Instant>,
+    hold: Duration,
     busy_since: Option<Instant>,
+    /// Since when the rate is below the present rung's.
+    below_since: Option<Instant>,
     starved_since: Option<Instant>,
     /// The best place that the encoder is thought to manage, until when, and for how long it was last time.
     encoder_cap: Option<(usize, Instant)>,
@@ -123,7 +138,10 @@ impl Ladder {
             place: 4,
             started: None,
             rising: None,
+            stepped_up: None,
+            hold: HOLD,
             busy_since: None,
+            below_since: None,
             starved_since: None,
             encoder_cap: None,
             rest: REST.0,
@@ -142,18 +160,13 @@ impl Ladder {
         self.watch_encoder(input, now);
         let useful = useful_place(input);
         let cap = self.encoder_cap.map_or(0, |(cap, _)| cap);
-        let (mut down, up) = (rate_place(input.rate, MARGIN.0), rate_place(input.rate, MARGIN.1));
-        if down < PAUSED {
-            self.starved_since = None;
-        } else if self.place < PAUSED {
-            let since = *self.starved_since.get_or_insert(now);
-            if now.saturating_duration_since(since) < BEFORE_PAUSE {
-                down = PAUSED - 1;
-            }
-        }
+        let (down, up) = (self.bearable(input.rate, now), rate_place(input.rate, MARGIN.1));
         let worst_allowed = down.max(useful).max(cap);
         let wanted = up.max(useful).max(cap);
         if worst_allowed > self.place {
+            if down > self.place {
+                self.judge_step_up(now);
+            }
             self.place = worst_allowed;
             self.rising = None;
         } else if wanted < self.place {
@@ -164,10 +177,14 @@ impl Ladder {
             let hold = match self.place {
                 PAUSED => HOLD_PAUSED,
                 _ if fresh => HOLD_AT_START,
-                _ => HOLD,
+                _ if input.rate >= RUNGS[self.place - 1].from.scaled(PLENTY) => HOLD,
+                _ => self.hold,
             };
             if now.saturating_duration_since(since) >= hold {
-                self.place = self.manageable(worst, input);
+                let next = self.manageable(worst, input);
+                if next < self.place {
+                    (self.place, self.stepped_up) = (next, Some(now));
+                }
                 self.rising = None;
             }
         } else {
@@ -181,6 +198,37 @@ impl Ladder {
             Reason::Bandwidth
         };
         self.picture(input)
+    }
+
+    /// The best place that the rate allows, or for a while the present one.
+    fn bearable(&mut self, rate: Bitrate, now: Instant) -> usize {
+        let down = rate_place(rate, MARGIN.0);
+        if self.stepped_up.is_some_and(|at| now.saturating_duration_since(at) >= LASTED) {
+            self.stepped_up = None;
+            self.hold = HOLD;
+        }
+        if down <= self.place {
+            (self.below_since, self.starved_since) = (None, None);
+            return down;
+        }
+        let far_below = RUNGS.get(self.place).is_some_and(|rung| rate < rung.from.scaled(FAR_BELOW));
+        let since = *self.below_since.get_or_insert(now);
+        if !far_below && now.saturating_duration_since(since) < BEAR {
+            return self.place;
+        }
+        if down < PAUSED {
+            self.starved_since = None;
+            return down;
+        }
+        let since = *self.starved_since.get_or_insert(now);
+        if now.saturating_duration_since(since) < BEFORE_PAUSE { PAUSED - 1 } else { PAUSED }
+    }
+
+    /// The rate did not carry what was last gone up to: unless that is long ago, it was a mistake.
+    fn judge_step_up(&mut self, now: Instant) {
+        if self.stepped_up.take().is_some_and(|at| now.saturating_duration_since(at) < LASTED) {
+            self.hold = (self.hold * 2).min(MOST_HOLD);
+        }
     }
 
     /// The best place not above `wanted` whose encoding looks easy, judged by the pixels; one step up at least.
@@ -292,6 +340,34 @@ mod tests {
             seen.extend(run(&mut ladder, &mut now, &input(if n % 2 == 0 { 1_060 } else { 940 }), SECOND));
         }
         assert!(seen.iter().all(|height| *height == 720), "{seen:?}");
+    }
+
+    #[test]
+    fn a_dip_is_borne_and_what_lasts_is_not() {
+        let (mut ladder, mut now) = (Ladder::new(), Instant::now());
+        run(&mut ladder, &mut now, &input(1_500), 10 * SECOND);
+        let dip = run(&mut ladder, &mut now, &input(700), Duration::from_millis(700));
+        assert!(dip.iter().all(|height| *height == 720), "{dip:?}");
+        run(&mut ladder, &mut now, &input(1_500), SECOND);
+        let lasting = run(&mut ladder, &mut now, &input(700), 2 * SECOND);
+        assert_eq!((lasting[5], lasting[15]), (720, 540));
+        assert_eq!(run(&mut ladder, &mut now, &input(250), SECOND)[0], 270, "far below: at once");
+    }
+
+    #[test]
+    fn a_step_up_that_never_lasts_is_tried_ever_more_rarely() {
+        let (mut ladder, mut now) = (Ladder::new(), Instant::now());
+        run(&mut ladder, &mut now, &input(180), 6 * SECOND);
+        let mut heights = Vec::new();
+        for _ in 0..1_200 {
+            // Whenever the larger picture is sent, its key frame fills the path.
+            let kbps = if height(ladder.picture(&input(0))) > 180 { 160 } else { 230 };
+            heights.extend(run(&mut ladder, &mut now, &input(kbps), Duration::from_millis(100)));
+        }
+        let ups = heights.windows(2).filter(|pair| pair[0] < pair[1]).count();
+        assert!((3..=7).contains(&ups), "{ups} steps up in two minutes");
+        let back = run(&mut ladder, &mut now, &input(600), 6 * SECOND);
+        assert_eq!(back.last(), Some(&480), "plenty is not waited for");
     }
 
     #[test]

@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::bulk;
 use super::material::Material;
 use super::profiles::Profile;
+use super::report;
 use super::seen::{End, Run, Shown, Sound};
 use crate::bench::namespaces::Lab;
 
@@ -56,6 +57,7 @@ pub fn run(profile: &Profile, links: &[LinkProfile; 2], seconds: u64, material: 
         let ended = call.iter_mut().any(|end| !end.events("ended").is_empty());
         anyhow::ensure!(!ended, "the call ended before its time");
         let mut ends = call.each_mut().map(|end| seen(end.lines(), beginning.unix_ms));
+        report::keep_lines(profile.name, number, &call.each_mut().map(|end| end.lines()))?;
         for (place, end) in ends.iter_mut().enumerate() {
             end.cpu = after[number][place] - before[number][place];
         }

@@ -57,6 +57,22 @@ pub fn write(outcomes: &[Outcome]) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Writes what the ends of a call said in each second (statistics and changes, not each picture), a line an event:
+/// `net-LINK-CALL-END.jsonl`, for whoever asks why a figure is what it is.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn keep_lines(link: &str, call: usize, ends: &[&[Value]]) -> anyhow::Result<()> {
+    let folder = folder()?;
+    std::fs::create_dir_all(&folder)?;
+    for (end, lines) in ends.iter().enumerate() {
+        let each_picture = |line: &&Value| !matches!(line["event"].as_str(), Some("captured" | "shown"));
+        let text: String = lines.iter().filter(each_picture).map(|line| format!("{line}\n")).collect();
+        std::fs::write(folder.join(format!("net-{link}-{call}-{end}.jsonl")), text)?;
+    }
+    Ok(())
+}
+
 impl Outcome {
     /// Every measure that a run has, or a goal names: what is missing then was not reached.
     fn measures(&self) -> BTreeSet<Measure> {
