@@ -58,7 +58,8 @@ impl Input {
     /// No picture of before may be used any more.
     pub fn forget(&self) {
         lock(&self.control).last = None;
-        let _ = self.slot.take();
+        // Not taken out: what lies there may be the word that the connection is gone.
+        self.slot.put(None);
     }
 }
 
