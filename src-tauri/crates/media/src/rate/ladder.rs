@@ -80,11 +80,14 @@ const BEAR: Duration = Duration::from_millis(800);
 /// The rate must hold so long before a step up; in the first seconds, when nobody is used to anything yet; and after a
 /// pause, which nobody wants to see twice.
 const HOLD: Duration = Duration::from_secs(2);
+/// A rate that rises goes through all between; the worst that counts is that from so long after its beginning.
+const SETTLING: Duration = Duration::from_millis(500);
 /// A step up that lasted less than this has failed. After each one the next waits twice as long, at most the second time;
-/// unless the rate is now so much above what the rung needs.
+/// unless the rate is so much above what the next rung needs: then it waits for the third.
 const LASTED: Duration = Duration::from_secs(12);
 const MOST_HOLD: Duration = Duration::from_secs(32);
 const PLENTY: f64 = 1.5;
+const HOLD_WITH_PLENTY: Duration = Duration::from_millis(1_200);
 const HOLD_AT_START: Duration = Duration::from_millis(300);
 const HOLD_PAUSED: Duration = Duration::from_secs(3);
 const START: Duration = Duration::from_secs(5);
@@ -171,13 +174,15 @@ impl Ladder {
             self.rising = None;
         } else if wanted < self.place {
             let (since, worst) = self.rising.unwrap_or((now, wanted));
-            let worst = worst.max(wanted);
+            // What was seen while the rate was still on its way up does not count.
+            let settling = now.saturating_duration_since(since) < SETTLING;
+            let worst = if settling { wanted } else { worst.max(wanted) };
             self.rising = Some((since, worst));
             let fresh = now.saturating_duration_since(started) < START;
             let hold = match self.place {
                 PAUSED => HOLD_PAUSED,
                 _ if fresh => HOLD_AT_START,
-                _ if input.rate >= RUNGS[self.place - 1].from.scaled(PLENTY) => HOLD,
+                _ if input.rate >= RUNGS[self.place - 1].from.scaled(PLENTY) => HOLD_WITH_PLENTY,
                 _ => self.hold,
             };
             if now.saturating_duration_since(since) >= hold {
@@ -328,7 +333,7 @@ mod tests {
         run(&mut ladder, &mut now, &input(1_500), 10 * SECOND);
         assert_eq!(run(&mut ladder, &mut now, &input(300), SECOND)[0], 360);
         let back = run(&mut ladder, &mut now, &input(1_500), 4 * SECOND);
-        assert_eq!((back[15], back[25]), (360, 720));
+        assert_eq!((back[8], back[15]), (360, 720));
     }
 
     #[test]
