@@ -106,6 +106,8 @@ pub(crate) struct Av {
     in_step: InStep,
     picture: PictureWish,
     camera_on: bool,
+    /// For want of rate.
+    picture_paused: bool,
     /// What all that is sent may take; `None` before the connection says.
     budget: Option<Bitrate>,
 }
@@ -133,6 +135,7 @@ impl Av {
             in_step: InStep::default(),
             picture,
             camera_on: false,
+            picture_paused: false,
             budget: None,
         })
     }
@@ -175,7 +178,7 @@ impl Av {
     pub fn connect(&mut self, ends: Connected, incoming: AudioIn, video: &VideoIn) {
         self.in_step = incoming.2.clone();
         self.audio.order(Order::Connect { sender: ends.audio, incoming });
-        self.budget = None;
+        (self.budget, self.picture_paused) = (None, false);
         self.audio.shared.share.store(0, Ordering::Relaxed);
         self.video_send.connect(Some(ends.video));
         self.share_out();
@@ -225,6 +228,12 @@ impl Av {
         self.share_out();
     }
 
+    /// Our picture pauses for want of rate, or goes on ([`Note::PicturePaused`]): until then sound has its share too.
+    pub fn set_picture_paused(&mut self, paused: bool) {
+        self.picture_paused = paused;
+        self.share_out();
+    }
+
     /// How large the other side shows our picture, pixels; `None`: it does not say.
     pub fn set_window(&self, window: Option<(u32, u32)>) {
         self.video_send.set_window(window);
@@ -235,7 +244,8 @@ impl Av {
         let camera = self.camera_on.then(|| video_send::want(self.picture));
         self.video_send.set_demand(camera.map_or(Bitrate::ZERO, |want| want.most));
         if let Some(budget) = self.budget {
-            let shares = split(budget, &Wants { audio: Some(audio::WANT), camera, ..Wants::default() });
+            let (audio, camera_paused) = (Some(audio::WANT), self.picture_paused);
+            let shares = split(budget, &Wants { audio, camera, camera_paused, ..Wants::default() });
             self.audio.shared.share.store(shares.audio.as_bps(), Ordering::Relaxed);
             self.video_send.set_share(shares.camera);
         }

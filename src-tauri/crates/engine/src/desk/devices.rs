@@ -205,7 +205,10 @@ impl Desk {
             Note::Device(kind, event) => self.handle_device(kind, event),
             Note::FirstAudio(at) => self.event_at(Happened::FirstAudio, at),
             Note::FirstVideo(at, width, height) => self.event_at(Happened::FirstVideo { width, height }, at),
-            Note::PicturePaused(paused) => self.devices.picture_paused = paused,
+            Note::PicturePaused(paused) => {
+                self.devices.picture_paused = paused;
+                self.av.set_picture_paused(paused);
+            }
             Note::KeyFrameNeeded => self.request_key_frame(),
             Note::Code(link) => {
                 if self.scanning {

@@ -26,6 +26,8 @@ pub struct Wants {
     pub audio: Option<Want>,
     /// The camera.
     pub camera: Option<Want>,
+    /// The camera pauses until its share is worth it. Meanwhile sound uses it too: what is not sent does not grow.
+    pub camera_paused: bool,
     /// A shared screen; goes before the camera.
     pub screen: Option<Want>,
     /// Files and chat.
@@ -53,8 +55,14 @@ pub struct Shares {
 }
 
 /// Splits a target: everybody's least in the order sound, screen, camera, data; then sound up to its most within a quarter
-/// of the rest; then screen, camera and data 6 : 3 : 1, and what one cannot use goes to the others.
+/// of the rest; then screen, camera and data 6 : 3 : 1, and what one cannot use goes to the others. A camera that pauses
+/// gets what it would have, beside the others' shares of a call without it.
 pub fn split(target: Bitrate, wants: &Wants) -> Shares {
+    if wants.camera_paused {
+        let Shares { camera, .. } = split(target, &Wants { camera_paused: false, ..*wants });
+        let others = split(target, &Wants { camera: None, camera_paused: false, ..*wants });
+        return Shares { camera, ..others };
+    }
     let mut rest = target;
     let audio_least = wants.audio.map_or(Bitrate::ZERO, |want| want.least);
     rest = rest - audio_least;
@@ -167,9 +175,17 @@ mod tests {
     }
 
     #[test]
+    fn what_a_camera_waits_for_is_sounds_meanwhile() {
+        let wants = Wants { audio: want(20, 90), camera: want(120, 2_500), ..Wants::default() };
+        let paused = Wants { camera_paused: true, ..wants };
+        assert_eq!(kbps(split(Bitrate::kbps(160), &wants)), [25, 135, 0, 0]);
+        assert_eq!(kbps(split(Bitrate::kbps(160), &paused)), [90, 135, 0, 0]);
+    }
+
+    #[test]
     fn nothing_is_wasted_and_nothing_is_given_twice() {
-        let wants =
-            Wants { audio: want(20, 90), camera: want(100, 400), screen: want(200, 5_000), data: want(0, 1_000_000) };
+        let (audio, camera) = (want(20, 90), want(100, 400));
+        let wants = Wants { audio, camera, camera_paused: false, screen: want(200, 5_000), data: want(0, 1_000_000) };
         for target in [25, 150, 300, 320, 800, 2_000, 4_000, 20_000] {
             let shares = kbps(split(Bitrate::kbps(target), &wants));
             let sum: u64 = shares.iter().sum();

@@ -79,6 +79,9 @@ const KNOWN_FOR: Duration = Duration::from_secs(20);
 const ROSE: f64 = 1.08;
 /// After a fall, arrivals may correct the capacity for one round trip and this.
 const CORRECTION: Duration = Duration::from_millis(250);
+/// Arrivals within these shares of what is sent since a round trip ago are just that, and say nothing of the capacity: in
+/// a queue that is shared, who believed them would take his own giving way for a smaller path, and give way again.
+const ECHO: (f64, f64) = (0.85, 1.1);
 /// A queue that stands this long (and three round trips) although less is sent is not ours.
 const STUBBORN: Duration = Duration::from_millis(1_800);
 /// A second stubborn queue within this time is shared with somebody; the limits rise by so much (ms).
@@ -225,7 +228,10 @@ impl DelayControl {
         }
         if lasted <= signals.rtt + CORRECTION {
             // The first measure mixed what came before the queue with what comes through it.
-            if let Some(arriving) = signals.arriving() {
+            let own = |arriving: f64| {
+                lasted > signals.rtt && (self.target * ECHO.0..self.target * ECHO.1).contains(&arriving)
+            };
+            if let Some(arriving) = signals.arriving().filter(|arriving| !own(*arriving)) {
                 self.settle(arriving, signals.queue, now);
             }
             self.queue_at_fall = self.queue_at_fall.max(signals.queue);

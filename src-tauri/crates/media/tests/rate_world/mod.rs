@@ -313,7 +313,7 @@ impl World {
 
     fn wants(&self) -> Wants {
         let audio = Some(Want { least: Bitrate::kbps(16), most: Bitrate::kbps(64 + 28) });
-        Wants { audio, camera: self.setup.camera, ..Wants::default() }
+        Wants { audio, camera: self.setup.camera, camera_paused: self.camera.paused, ..Wants::default() }
     }
 
     fn share_out(&mut self) {
