@@ -69,8 +69,8 @@ const DRAIN: f64 = 400.0;
 /// Share of the arriving rate that is sent while a queue is emptied.
 const FALL: (f64, f64) = (0.45, 0.92);
 /// Share of it that is sent at least by one of several, and by who sends little anyway: it is others who must give way.
-const GENTLE: f64 = 0.82;
-const SMALL: f64 = 250_000.0;
+const GENTLE: f64 = 0.88;
+const SMALL: f64 = 400_000.0;
 /// Where to go back to when it is empty.
 const BACK: f64 = 0.94;
 /// A capacity is believed for so long.
