@@ -24,11 +24,7 @@ struct Held {
 
 fn held() -> Held {
     let count = |folder: &str| std::fs::read_dir(folder).unwrap().count();
-    Held {
-        threads: count("/proc/self/task"),
-        files: count("/proc/self/fd"),
-        memory: allocated(),
-    }
+    Held { threads: count("/proc/self/task"), files: count("/proc/self/fd"), memory: allocated() }
 }
 
 /// By Rust, C and C++ alike.
@@ -42,9 +38,9 @@ fn allocated() -> usize {
 async fn settled(limit: Option<Held>) -> Held {
     let mut now = held();
     for _ in 0..100 {
-        if limit.is_some_and(|limit| {
-            now.threads <= limit.threads && now.files <= limit.files && now.memory <= limit.memory
-        }) {
+        if limit
+            .is_some_and(|limit| now.threads <= limit.threads && now.files <= limit.files && now.memory <= limit.memory)
+        {
             break;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
