@@ -1,0 +1,118 @@
+//! RTCP of the other side, and the times in our own reports.
+
+use super::Stage;
+use crate::ClockReport;
+use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
+use crate::rtp::twcc;
+use crate::uplink::Consequence;
+use rtc::rtcp::Packet as Rtcp;
+use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
+use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
+use rtc::rtcp::payload_feedbacks::receiver_estimated_maximum_bitrate::ReceiverEstimatedMaximumBitrate;
+use rtc::rtcp::receiver_report::ReceiverReport;
+use rtc::rtcp::reception_report::ReceptionReport;
+use rtc::rtcp::sender_report::SenderReport;
+use rtc::rtcp::transport_feedbacks::transport_layer_cc::TransportLayerCc;
+use rtc::rtcp::transport_feedbacks::transport_layer_nack::TransportLayerNack;
+use std::time::{Duration, Instant};
+
+/// Sender reports remembered for the round trip.
+const REPORTS_KEPT: usize = 32;
+
+impl Stage {
+    /// RTCP of the other side.
+    pub(crate) fn handle_rtcp(&mut self, now: Instant, packets: &[Box<dyn Rtcp>]) {
+        for packet in packets {
+            let any = packet.as_any();
+            if let Some(report) = any.downcast_ref::<ReceiverReport>() {
+                self.handle_reports(now, &report.reports);
+            } else if let Some(report) = any.downcast_ref::<SenderReport>() {
+                self.handle_reports(now, &report.reports);
+                self.handle_clock(report);
+            } else if let Some(report) = any.downcast_ref::<TransportLayerCc>() {
+                self.handle_transport_feedback(now, report);
+            } else if let Some(remb) = any.downcast_ref::<ReceiverEstimatedMaximumBitrate>() {
+                self.uplink.handle_remb(now, f64::from(remb.bitrate));
+                self.tell_target(now);
+            } else if let Some(nack) = any.downcast_ref::<TransportLayerNack>() {
+                self.handle_nack(now, nack);
+            } else if any.downcast_ref::<PictureLossIndication>().is_some() {
+                self.video_out.stats.pli_count += 1;
+                self.key_frame_asked(now);
+            } else if any.downcast_ref::<FullIntraRequest>().is_some() {
+                self.video_out.stats.fir_count += 1;
+                self.key_frame_asked(now);
+            }
+        }
+    }
+
+    /// The other side says which moment an RTP time of its stream belongs to.
+    fn handle_clock(&self, report: &SenderReport) {
+        let clock = ClockReport { ntp: report.ntp_time, timestamp: report.rtp_time };
+        if Some(report.ssrc) == self.audio_ssrc {
+            self.audio_sink.handle_clock(clock);
+        } else if Some(report.ssrc) == self.video_ssrc {
+            self.video_sink.handle_clock(clock);
+        }
+    }
+
+    fn handle_reports(&mut self, now: Instant, reports: &[ReceptionReport]) {
+        let mut worst: Option<f64> = None;
+        for report in reports {
+            let (stream, clock) = if report.ssrc == self.audio_out.ssrc {
+                (&mut self.audio_out, AUDIO_CLOCK)
+            } else if report.ssrc == self.video_out.ssrc {
+                (&mut self.video_out, VIDEO_CLOCK)
+            } else {
+                continue;
+            };
+            let loss = f64::from(report.fraction_lost) / 256.0;
+            worst = Some(worst.unwrap_or(0.0).max(loss));
+            stream.remote.fraction_lost = loss;
+            stream.remote.packets_lost = i64::from(report.total_lost);
+            stream.remote.jitter = f64::from(report.jitter) / f64::from(clock);
+            let left = self.reports_sent.iter().find(|(ntp, _)| *ntp == report.last_sender_report).map(|(_, at)| *at);
+            // RFC 3550, 6.4.1: DLSR in units of 1/65536 s.
+            let held = Duration::from_secs_f64(f64::from(report.delay) / 65_536.0);
+            if let Some(rtt) = left.and_then(|left| now.checked_duration_since(left)?.checked_sub(held)) {
+                stream.remote.round_trip_time = rtt.as_secs_f64();
+                stream.remote.total_round_trip_time += rtt.as_secs_f64();
+                stream.remote.round_trip_time_measurements += 1;
+                self.set_rtt(rtt);
+            }
+        }
+        if let Some(loss) = worst {
+            self.uplink.handle_report(now, loss, self.rtt);
+            self.tell_target(now);
+        }
+    }
+
+    /// A round trip was measured, by RTCP or by STUN.
+    pub(crate) fn set_rtt(&mut self, measured: Duration) {
+        let measured = measured.clamp(Duration::from_millis(1), Duration::from_secs(5));
+        self.rtt = Some(match self.rtt {
+            // As TCP smooths it (RFC 6298, 2.3).
+            Some(smooth) => smooth.mul_f64(0.875) + measured.mul_f64(0.125),
+            None => measured,
+        });
+    }
+
+    fn handle_transport_feedback(&mut self, now: Instant, report: &TransportLayerCc) {
+        let consequence = self.uplink.handle_feedback(now, &twcc::feedback(report));
+        self.tell_target(now);
+        match consequence {
+            Consequence::Nothing => {}
+            Consequence::BeginAnew => self.begin_anew(now),
+        }
+        self.gate.set_may_encode(self.uplink.may_encode());
+    }
+
+    /// Our own sender report leaves: it tells when things were captured.
+    pub(crate) fn handle_report_leaving(&mut self, now: Instant, report: &mut SenderReport) {
+        self.clocks.correct(report, now, self.audio_out.ssrc, self.video_out.ssrc);
+        if self.reports_sent.len() >= REPORTS_KEPT {
+            self.reports_sent.pop_front();
+        }
+        self.reports_sent.push_back(((report.ntp_time >> 16) as u32, now));
+    }
+}

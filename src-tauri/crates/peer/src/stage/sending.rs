@@ -1,0 +1,166 @@
+//! The sending half: from the tracks through the pacer to the network, and what the encoders are told.
+
+use super::Stage;
+use super::local::rtp_packet;
+use crate::uplink::Leaving;
+use crate::{MediaKind, PeerEvent};
+use ahoy_media::rate::{PacketKind, RateState};
+use ahoy_media::units::Bitrate;
+use rtc::interceptor::StreamInfo;
+use rtc::rtp;
+use std::time::{Duration, Instant};
+
+/// Requests for a key frame that come closer than this are one: a key frame costs ten other frames.
+const KEY_FRAME_SPACING: Duration = Duration::from_millis(250);
+/// A change of the target smaller than this is not told.
+const TARGET_STEP: f64 = 0.03;
+
+impl Stage {
+    /// A stream of ours has been negotiated.
+    pub(crate) fn bind_local(&mut self, info: &StreamInfo) {
+        self.uplink.bind(info);
+        if info.ssrc == self.audio_out.ssrc {
+            self.audio_out.bind(info);
+        } else if info.ssrc == self.video_out.ssrc {
+            self.video_out.bind(info);
+        }
+    }
+
+    /// SSRC and payload type to send with, once negotiated.
+    pub(crate) fn sending(&self, kind: MediaKind) -> Option<(u32, u8)> {
+        let stream = match kind {
+            MediaKind::Audio => &self.audio_out,
+            MediaKind::Video => &self.video_out,
+        };
+        stream.payload_type.map(|payload_type| (stream.ssrc, payload_type))
+    }
+
+    /// What waited of the pictures was thrown away: the next one must stand alone.
+    pub(super) fn begin_anew(&mut self, now: Instant) {
+        tracing::debug!(state = ?self.uplink.state(), "what waited is thrown away");
+        // Nothing of before is of use beside the key frame.
+        self.copies.clear();
+        self.video_out.history.forget();
+        // The cut picture must not look whole to the other side.
+        self.video_sequence = self.video_sequence.wrapping_add(1);
+        self.key_frame_asked(now);
+    }
+
+    /// Packets take another way than before.
+    pub(crate) fn handle_new_path(&mut self, now: Instant) {
+        self.rtt = None;
+        self.uplink.handle_new_path(now);
+        self.tell_target(now);
+    }
+
+    /// Bits per second for the encoders together, headers included.
+    pub(crate) fn target(&self) -> u64 {
+        self.uplink.target().as_bps()
+    }
+
+    pub(crate) fn rate_state(&self) -> RateState {
+        self.uplink.state()
+    }
+
+    /// Says the target when it has changed noticeably.
+    pub(crate) fn tell_target(&mut self, now: Instant) {
+        self.uplink.set_demand(Bitrate::bps(self.gate.demand()));
+        self.uplink.forget_again(now);
+        let target = self.target();
+        let apart = (target as f64 - self.told_target as f64).abs();
+        if apart > self.told_target as f64 * TARGET_STEP
+            && self.events.try_send(PeerEvent::TargetBitrate(target)).is_ok()
+        {
+            tracing::trace!(target, state = ?self.uplink.state(), "target");
+            self.told_target = target;
+        }
+    }
+
+    pub(super) fn key_frame_asked(&mut self, now: Instant) {
+        match self.last_key_event {
+            Some(last) if now < last + KEY_FRAME_SPACING => self.key_event_due = Some(last + KEY_FRAME_SPACING),
+            _ => self.tell_key_frame(now),
+        }
+    }
+
+    /// Our own encoder must start with a key frame: the gate has opened, or DTLS has come up.
+    pub(crate) fn tell_key_frame(&mut self, now: Instant) {
+        // When the owner is too busy to take it, try again instead of forgetting.
+        let told = self.events.try_send(PeerEvent::KeyFrameWanted).is_ok();
+        self.key_event_due = (!told).then(|| now + KEY_FRAME_SPACING);
+        self.last_key_event = Some(now);
+    }
+
+    /// One of our tracks has a packet to send.
+    pub(crate) fn handle_outgoing(&mut self, now: Instant, packet: rtp::Packet) {
+        let kind = if packet.header.ssrc == self.audio_out.ssrc { PacketKind::Audio } else { PacketKind::Video };
+        if !self.uplink.push(now, kind, packet) {
+            self.uplink.clear_pictures();
+            self.begin_anew(now);
+        }
+        self.gate.set_may_encode(self.uplink.may_encode());
+    }
+
+    /// The packet that leaves now, if one may.
+    pub(crate) fn poll_media(&mut self, now: Instant) -> Option<rtp::Packet> {
+        if !self.gate.is_open() {
+            self.uplink.clear();
+            return None;
+        }
+        loop {
+            let (mut packet, kind, cluster) = match self.uplink.poll(now)? {
+                Leaving::Packet(packet, kind, cluster) => (packet, kind, cluster),
+                Leaving::Padding(size, cluster) => {
+                    let padding = self.padding(size);
+                    self.uplink.padded(now, padding.as_ref().map(|packet| packet.payload.len()));
+                    let Some(packet) = padding else { continue };
+                    (packet, PacketKind::Padding, Some(cluster))
+                }
+            };
+            if packet.header.ssrc == self.video_out.ssrc {
+                packet.header.sequence_number = self.video_sequence;
+                self.video_sequence = self.video_sequence.wrapping_add(1);
+            }
+            self.handle_sent(now, &packet);
+            self.uplink.send(now, &mut packet, kind, cluster);
+            self.gate.set_may_encode(self.uplink.may_encode());
+            return Some(packet);
+        }
+    }
+
+    /// A packet that carries nothing new, to learn how much passes: one of the last that is not larger, sent once more, so
+    /// that it may even be of use; else one of nothing but padding (RFC 3550, 5.1).
+    fn padding(&mut self, size: usize) -> Option<rtp::Packet> {
+        let stream = &mut self.video_out;
+        let (ssrc, payload_type) = (stream.rtx_ssrc?, stream.rtx_payload_type?);
+        let (again, empty) = match stream.history.padding(size) {
+            Some(again) => (again, false),
+            None => (stream.history.nothing()?, true),
+        };
+        stream.stats.packets_sent += 1;
+        stream.stats.bytes_sent += again.payload.len() as u64;
+        let mut packet = rtp_packet((ssrc, payload_type), again.sequence, again.timestamp, again.marker, again.payload);
+        packet.header.padding = empty;
+        Some(packet)
+    }
+
+    fn handle_sent(&mut self, now: Instant, packet: &rtp::Packet) {
+        let header = &packet.header;
+        let size = packet.payload.len() as u64;
+        if header.ssrc == self.video_out.ssrc {
+            let stream = &mut self.video_out;
+            stream.stats.packets_sent += 1;
+            stream.stats.bytes_sent += size;
+            stream.history.record(now, header.sequence_number, header.timestamp, header.marker, packet.payload.clone());
+        } else if header.ssrc == self.audio_out.ssrc {
+            self.audio_out.stats.packets_sent += 1;
+            self.audio_out.stats.bytes_sent += size;
+        }
+    }
+
+    /// A whole picture was cut into packets.
+    pub(crate) fn count_frame(&mut self, key: bool) {
+        self.video_out.stats.frames_sent += 1;
+        self.video_out.stats.key_frames_sent += u64::from(key);
+    }
+}
