@@ -9,6 +9,8 @@ use ahoy_engine::{PictureWish, device_words};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A whole Ahoy endpoint without a window.
+///
+/// During `call` and `listen`, lines on standard input are obeyed: camera on|off, microphone on|off, hang-up.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy-cli", version, about)]
 pub struct Cli {

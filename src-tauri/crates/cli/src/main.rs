@@ -1,6 +1,7 @@
 //! A whole Ahoy endpoint without a window, for scripts, monitoring and measurements.
 
 mod args;
+mod orders;
 mod out;
 mod run;
 

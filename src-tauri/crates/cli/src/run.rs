@@ -8,10 +8,11 @@ use ahoy_engine::{
 };
 use anyhow::{Context, bail};
 use serde_json::json;
-use tokio::sync::broadcast;
+use tokio::sync::{Mutex, broadcast, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::{Accept, Cli, Command, Common, ContactCommand};
+use crate::orders::orders;
 use crate::out::{Printer, Recorder};
 
 /// For what a rendezvous answers at once.
@@ -189,7 +190,7 @@ async fn endpoint(common: &Common, role: Role) -> anyhow::Result<()> {
     for notice in &engine.snapshot().borrow().notices {
         tell(&notice.sentence.text);
     }
-    let told = Told { printer, engine: &engine };
+    let told = Told { printer, engine: &engine, orders: Mutex::new(orders()) };
     let limit = common.seconds.map(|seconds| seconds.0);
     let outcome = match &role {
         Role::Listen(accept, ring) => told.listen(&mut events, *accept, *ring, limit).await,
@@ -223,6 +224,7 @@ fn in_call(shown: &Snapshot) -> bool {
 struct Told<'a> {
     printer: Printer,
     engine: &'a EngineHandle,
+    orders: Mutex<mpsc::Receiver<Result<Wish, String>>>,
 }
 
 impl Told<'_> {
@@ -307,15 +309,23 @@ impl Told<'_> {
         Ok(())
     }
 
-    /// The next event; `None` when the time is over or the person pressed Ctrl-C.
+    /// The next event, while what standard input asks for is done; `None` when the time is over or the person pressed Ctrl-C.
     async fn next(
         &self,
         events: &mut broadcast::Receiver<Event>,
         end: Option<Instant>,
     ) -> anyhow::Result<Option<Event>> {
+        let mut orders = self.orders.lock().await;
         loop {
             let event = tokio::select! {
                 event = events.recv() => event,
+                order = next_order(&mut orders) => {
+                    match order {
+                        Ok(wish) => self.engine.command(wish)?,
+                        Err(sentence) => tell(&sentence),
+                    }
+                    continue;
+                }
                 () = at(end) => return Ok(None),
                 () = interrupted() => return Ok(None),
             };
@@ -345,6 +355,14 @@ impl Told<'_> {
             ),
             [..] => bail!("Several contacts are called \u{201c}{who}\u{201d}. Give the Ahoy ID."),
         }
+    }
+}
+
+/// Waits for ever once standard input has ended.
+async fn next_order(orders: &mut mpsc::Receiver<Result<Wish, String>>) -> Result<Wish, String> {
+    match orders.recv().await {
+        Some(order) => order,
+        None => std::future::pending().await,
     }
 }
 
