@@ -9,6 +9,7 @@
 
 mod audio;
 mod camera;
+mod expected_loss;
 mod in_step;
 mod keeper;
 mod priority;
@@ -41,6 +42,7 @@ pub(crate) use audio::AudioIn;
 pub(crate) use audio::Treatment;
 use audio::{AudioCounts, AudioThread, Order};
 use camera::CameraKeeper;
+use expected_loss::ExpectedLoss;
 use in_step::InStep;
 use keeper::SoundKeeper;
 pub(crate) use video_receive::VideoIn;
@@ -110,6 +112,7 @@ pub(crate) struct Av {
     picture_paused: bool,
     /// What all that is sent may take; `None` before the connection says.
     budget: Option<Bitrate>,
+    expected_loss: ExpectedLoss,
 }
 
 impl Av {
@@ -137,6 +140,7 @@ impl Av {
             camera_on: false,
             picture_paused: false,
             budget: None,
+            expected_loss: ExpectedLoss::new(),
         })
     }
 
@@ -179,6 +183,8 @@ impl Av {
         self.in_step = incoming.2.clone();
         self.audio.order(Order::Connect { sender: ends.audio, incoming });
         (self.budget, self.picture_paused) = (None, false);
+        self.expected_loss = ExpectedLoss::new();
+        self.tell_expected_loss();
         self.audio.shared.share.store(0, Ordering::Relaxed);
         self.video_send.connect(Some(ends.video));
         self.share_out();
@@ -251,9 +257,14 @@ impl Av {
         }
     }
 
-    /// How much of our sound gets lost on its way, percent.
-    pub fn set_loss(&self, percent: u8) {
-        self.audio.shared.loss_percent.store(percent, Ordering::Relaxed);
+    /// So much of what we sent was lost in the last second, percent.
+    pub fn set_loss(&mut self, percent: u8) {
+        self.expected_loss.handle_second(percent);
+        self.tell_expected_loss();
+    }
+
+    fn tell_expected_loss(&self) {
+        self.audio.shared.loss_percent.store(self.expected_loss.percent(), Ordering::Relaxed);
     }
 
     /// The other side switched its camera off: the gap is no freeze.
