@@ -5,13 +5,14 @@ use crate::interceptor::lock;
 use crate::outgoing::Outgoing;
 use crate::runtime::{PeerRuntime, Poke};
 use crate::sending::Sending;
-use crate::stage::{LocalStream, Stage};
+use crate::stage::{LocalStream, RepairStreams, Stage};
 use crate::{
     AudioSender, AudioSink, Candidate, CandidateType, DescriptionKind, FailReason, MediaKind, PeerConfig, PeerError,
     PeerEvent, StatsReport, VideoSender, VideoSink, setup, stats_report,
 };
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::peer_connection::transport::RTCDtlsTransportState;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -106,8 +107,9 @@ impl Peer {
         let created = Instant::now();
         let outgoing = Arc::new(Outgoing::default());
         outgoing.allow(config.media_allowed);
-        let (audio_ssrc, video_ssrc, rtx_ssrc) = distinct_ssrcs();
-        let streams = (LocalStream::new(audio_ssrc, None), LocalStream::new(video_ssrc, Some(rtx_ssrc)));
+        let [audio_ssrc, video_ssrc, rtx, fec] = distinct_ssrcs();
+        let repair = RepairStreams { rtx, fec };
+        let streams = (LocalStream::new(audio_ssrc, None), LocalStream::new(video_ssrc, Some(repair)));
         let stage =
             Arc::new(Mutex::new(Stage::new(Arc::clone(&outgoing), events.clone(), (audio, video), streams, created)));
         let poke = Arc::new(Poke::default());
@@ -129,7 +131,7 @@ impl Peer {
         life.begin();
         let tracks = (
             setup::track(MediaKind::Audio, audio_ssrc, None),
-            setup::track(MediaKind::Video, video_ssrc, Some(rtx_ssrc)),
+            setup::track(MediaKind::Video, video_ssrc, Some(repair)),
         );
         let mut sender = None;
         for track in [&tracks.0, &tracks.1] {
@@ -449,11 +451,12 @@ fn check_sdp(sdp: &str) -> Result<(), PeerError> {
     Ok(())
 }
 
-fn distinct_ssrcs() -> (u32, u32, u32) {
+fn distinct_ssrcs() -> [u32; 4] {
     loop {
-        let (a, b, c) = (rand::random::<u32>(), rand::random::<u32>(), rand::random::<u32>());
-        if a != b && b != c && a != c && a != 0 && b != 0 && c != 0 {
-            return (a, b, c);
+        let ssrcs: [u32; 4] = rand::random();
+        let distinct: HashSet<u32> = ssrcs.into_iter().filter(|ssrc| *ssrc != 0).collect();
+        if distinct.len() == ssrcs.len() {
+            return ssrcs;
         }
     }
 }

@@ -5,16 +5,18 @@ use crate::feedback::TimedFeedback;
 use crate::interceptor::{MediaTap, WireTap};
 use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
 use crate::runtime::{LocalAddresses, PeerRuntime};
-use crate::stage::Stage;
+use crate::stage::{RepairStreams, Stage};
 use crate::{MediaKind, PeerError};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot};
 use rtc::media_stream::MediaStreamTrack;
 use rtc::peer_connection::configuration::RTCConfigurationBuilder;
-use rtc::peer_connection::configuration::media_engine::{MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine};
+use rtc::peer_connection::configuration::media_engine::{
+    MIME_TYPE_FLEX_FEC03, MIME_TYPE_H264, MIME_TYPE_OPUS, MIME_TYPE_RTX, MediaEngine,
+};
 use rtc::rtp_transceiver::rtp_sender::{
     RTCPFeedback, RTCRtpCodec, RTCRtpCodecParameters, RTCRtpCodingParameters, RTCRtpEncodingParameters,
-    RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
+    RTCRtpFecParameters, RTCRtpHeaderExtensionCapability, RTCRtpRtxParameters, RtpCodecKind,
 };
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -27,6 +29,7 @@ use webrtc::peer_connection::{
 const OPUS_TYPE: u8 = 111;
 const H264_TYPE: u8 = 102;
 const RTX_TYPE: u8 = 103;
+const FEC_TYPE: u8 = 49;
 
 /// Checks go out this often while ICE connects. RFC 8445's Ta is 50 ms for all pairs together; with the few pairs of a call
 /// this is some 50 kbps for a moment.
@@ -92,6 +95,15 @@ fn media_engine() -> Result<MediaEngine, PeerError> {
         rtcp_feedback: Vec::new(),
     };
     register(rtx, RTX_TYPE, RtpCodecKind::Video)?;
+    let fec = RTCRtpCodec {
+        mime_type: MIME_TYPE_FLEX_FEC03.to_owned(),
+        clock_rate: VIDEO_CLOCK,
+        channels: 0,
+        // Microseconds that a source packet and its repair may lie apart (draft-ietf-payload-flexible-fec-scheme-03, 5.1).
+        sdp_fmtp_line: "repair-window=10000000".to_owned(),
+        rtcp_feedback: vec![feedback("transport-cc", "")],
+    };
+    register(fec, FEC_TYPE, RtpCodecKind::Video)?;
     for kind in [RtpCodecKind::Audio, RtpCodecKind::Video] {
         for uri in [rtc::sdp::extmap::SDES_MID_URI, rtc::sdp::extmap::TRANSPORT_CC_URI] {
             engine
@@ -168,7 +180,7 @@ pub(crate) async fn connection(
 }
 
 /// A track of ours. Its packets are made by [`crate::sending`].
-pub(crate) fn track(kind: MediaKind, ssrc: u32, rtx_ssrc: Option<u32>) -> Arc<TrackLocalStaticRTP> {
+pub(crate) fn track(kind: MediaKind, ssrc: u32, repair: Option<RepairStreams>) -> Arc<TrackLocalStaticRTP> {
     let (name, stack_kind) = match kind {
         MediaKind::Audio => ("audio", RtpCodecKind::Audio),
         MediaKind::Video => ("video", RtpCodecKind::Video),
@@ -176,7 +188,8 @@ pub(crate) fn track(kind: MediaKind, ssrc: u32, rtx_ssrc: Option<u32>) -> Arc<Tr
     let coding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
             ssrc: Some(ssrc),
-            rtx: rtx_ssrc.map(|ssrc| RTCRtpRtxParameters { ssrc }),
+            rtx: repair.map(|streams| RTCRtpRtxParameters { ssrc: streams.rtx }),
+            fec: repair.map(|streams| RTCRtpFecParameters { ssrc: streams.fec }),
             ..Default::default()
         },
         active: true,

@@ -44,7 +44,8 @@ pub struct InboundRtp {
     pub packets_received: u64,
     /// Payload bytes received, without retransmissions.
     pub bytes_received: u64,
-    /// Packets expected and not received (RFC 3550, A.3); what a retransmission brought is not lost.
+    /// Packets expected and not received (RFC 3550, A.3); what a retransmission or forward error correction brought is not
+    /// lost.
     pub packets_lost: i64,
     /// Interarrival jitter, seconds (RFC 3550, A.8).
     pub jitter: f64,
@@ -54,6 +55,14 @@ pub struct InboundRtp {
     pub retransmitted_packets_received: u64,
     /// Bytes that retransmissions brought.
     pub retransmitted_bytes_received: u64,
+    /// Repair packets of forward error correction that came.
+    pub fec_packets_received: u64,
+    /// Their payload bytes.
+    pub fec_bytes_received: u64,
+    /// Those of them that mended nothing: nothing was lost, or too much, or they came too late.
+    pub fec_packets_discarded: u64,
+    /// Packets that they brought back; not a W3C name.
+    pub fec_packets_recovered: u64,
     /// NACK messages sent.
     pub nack_count: u64,
     /// Packets asked for by them; not a W3C name.
@@ -82,6 +91,10 @@ pub struct OutboundRtp {
     pub retransmitted_packets_sent: u64,
     /// Payload bytes sent again.
     pub retransmitted_bytes_sent: u64,
+    /// Repair packets of forward error correction, which are not among the packets sent; not a W3C name.
+    pub fec_packets_sent: u64,
+    /// Their payload bytes; not a W3C name.
+    pub fec_bytes_sent: u64,
     /// NACK messages received.
     pub nack_count: u64,
     /// PLI messages received.

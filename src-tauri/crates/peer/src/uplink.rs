@@ -16,10 +16,12 @@ use rtc::interceptor::StreamInfo;
 use rtc::rtp;
 use std::time::{Duration, Instant};
 
-/// What was sent again counts against the encoders for about this long.
+/// What was sent again, or to mend, counts against the encoders for about this long.
 const AGAIN_MEMORY: Duration = Duration::from_secs(1);
-/// Retransmissions take at most this share of the target away from the encoders.
+/// Retransmissions and repair packets take at most this share of the target away from the encoders.
 const AGAIN_SHARE: f64 = 0.5;
+/// From this share of what the encoders could use on, more would hardly be seen.
+const ENOUGH: f64 = 0.95;
 
 /// What may leave now.
 #[derive(Debug)]
@@ -48,15 +50,17 @@ pub(crate) struct Uplink {
     /// Of the header extension for [`twcc`]; `None` while the other side does not take part.
     extension: Option<u8>,
     sequence: u16,
-    /// Retransmitted bits that still count, and when that was true.
+    /// Bits of retransmissions and repair packets that still count, and when that was true.
     again: (f64, Option<Instant>),
+    /// What all sources together could use.
+    demand: Bitrate,
 }
 
 impl Uplink {
     pub(crate) fn new(now: Instant) -> Self {
         let estimator = Estimator::new(RateConfig::default());
         let pacer = Pacer::new(estimator.pacing(now));
-        Self { estimator, pacer, extension: None, sequence: rand::random(), again: (0.0, None) }
+        Self { estimator, pacer, extension: None, sequence: rand::random(), again: (0.0, None), demand: Bitrate::ZERO }
     }
 
     /// A stream of ours was negotiated.
@@ -64,8 +68,9 @@ impl Uplink {
         self.extension = twcc::extension_of(info).or(self.extension);
     }
 
-    /// What all sources together could use; what is sent again comes on top.
+    /// What all sources together could use; what is sent again or to mend comes on top.
     pub(crate) fn set_demand(&mut self, demand: Bitrate) {
+        self.demand = demand;
         self.estimator.set_demand(demand + Bitrate::bps(self.again.0.max(0.0) as u64));
     }
 
@@ -98,7 +103,7 @@ impl Uplink {
         cluster: Option<ClusterId>,
     ) {
         let size = packet.payload.len() + HEADERS;
-        if kind == PacketKind::Retransmission {
+        if matches!(kind, PacketKind::Retransmission | PacketKind::Repair) {
             self.forget_again(now);
             self.again.0 += size as f64 * 8.0;
         }
@@ -159,6 +164,7 @@ impl Uplink {
     /// Pictures and retransmissions that wait are not sent any more.
     pub(crate) fn clear_pictures(&mut self) {
         self.pacer.clear(PacketKind::Retransmission);
+        self.pacer.clear(PacketKind::Repair);
         self.pacer.clear(PacketKind::Video);
         self.again = (0.0, None);
     }
@@ -174,10 +180,15 @@ impl Uplink {
         self.pacer.may_encode(PacketKind::Video)
     }
 
-    /// What the encoders together may send, headers included: the path's share less what is sent again.
+    /// What the encoders together may send, headers included: the path's share less what is sent again or to mend.
     pub(crate) fn target(&self) -> Bitrate {
         let target = self.estimator.target();
         target - Bitrate::bps(self.again.0.max(0.0) as u64).min(target.scaled(AGAIN_SHARE))
+    }
+
+    /// Whether the encoders get all that they can use.
+    pub(crate) fn is_roomy(&self) -> bool {
+        self.demand > Bitrate::ZERO && self.target() >= self.demand.scaled(ENOUGH)
     }
 
     /// Share of our packets that the path loses by itself, not for being full, 0 to 1.

@@ -68,6 +68,43 @@ async fn ten_percent_loss_is_repaired_with_few_requests() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn far_away_most_losses_are_mended_before_they_could_be_sent_again() {
+    let middleman = Middleman::new(8, Box::new(|_, _| Fate::Pass));
+    let pair = through(&middleman).await;
+    middleman.set_rule(Box::new(|datagram, rng| {
+        if is_rtp(datagram) && rng.random_bool(0.05) { Fate::Drop } else { Fate::Delay(Duration::from_millis(40)) }
+    }));
+    pair.caller.peer.video_sender().set_demand(1_800_000);
+    let mut feeder = Feeder::new();
+    // Until the loss and the round trip are known.
+    feeder.run(&pair.caller, Duration::from_secs(3), 6000).await;
+    let before = pair.callee.peer.stats().await.inbound_video;
+    feeder.run(&pair.caller, Duration::from_secs(6), 6000).await;
+    let after = pair.callee.peer.stats().await.inbound_video;
+    let sender = pair.caller.peer.stats().await.outbound_video;
+    let recovered = after.fec_packets_recovered - before.fec_packets_recovered;
+    let again = after.retransmitted_packets_received - before.retransmitted_packets_received;
+    let asked = after.nacked_packets - before.nacked_packets;
+    println!(
+        "{} repair packets for {} of {} bytes, {recovered} brought back, {asked} asked for, {again} came again, {} breaks",
+        sender.fec_packets_sent,
+        sender.bytes_sent,
+        sender.fec_bytes_sent,
+        pair.callee.seen.breaks(),
+    );
+    // Not compared with what came again: what is sent to measure the path is of what was sent last, too.
+    assert!(recovered > 30 && recovered > asked * 2, "{recovered} {asked}");
+    assert!(sender.fec_bytes_sent * 2 < sender.bytes_sent, "repair takes less than half of what the pictures do");
+    assert_eq!(pair.callee.seen.breaks(), 0);
+    for picture in pair.callee.seen.pictures() {
+        let number = number_of(&picture.access_unit);
+        let size = if picture.key { 30_000 } else { 6_000 };
+        assert!(picture.access_unit == unit(number, picture.key, size), "picture {number} is what was sent");
+    }
+    pair.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_lost_key_frame_recovers() {
     let middleman = Middleman::new(1, Box::new(|_, _| Fate::Pass));
     // The first pictures vanish whole, and no retransmission comes through either.

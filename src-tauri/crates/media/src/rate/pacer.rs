@@ -46,14 +46,15 @@ pub enum Released<T> {
     },
 }
 
-/// The queues of the four kinds, by urgency. Encoders and retransmission -> network.
-const KINDS: [PacketKind; 4] = [PacketKind::Audio, PacketKind::Retransmission, PacketKind::Video, PacketKind::Screen];
-/// Depth of each in packets. Audio (1 s) and retransmissions: full, the oldest goes. Pictures: full, the push is refused;
-/// a key frame of a 1440p screen fits.
-const DEPTH: [usize; 4] = [50, 256, 1_024, 2_048];
+/// The queues of the kinds, by urgency. Encoders and retransmission -> network.
+const KINDS: [PacketKind; 5] =
+    [PacketKind::Audio, PacketKind::Retransmission, PacketKind::Repair, PacketKind::Video, PacketKind::Screen];
+/// Depth of each in packets. Audio (1 s), retransmissions and repair: full, the oldest goes. Pictures: full, the push is
+/// refused; a key frame of a 1440p screen fits.
+const DEPTH: [usize; KINDS.len()] = [50, 256, 64, 1_024, 2_048];
 /// No frame is encoded while more than this waits, measured at the sustained rate.
 const MAY_WAIT: Duration = Duration::from_millis(50);
-/// Retransmissions older than this come too late.
+/// Retransmissions and repair packets older than this come too late.
 const STALE: Duration = Duration::from_millis(500);
 /// A burst is what would take this long at the sustained rate; what is beyond it goes at that rate.
 const BURST: Duration = Duration::from_millis(40);
@@ -80,8 +81,8 @@ struct Probing {
 /// Decides the order and the time of leaving. `T` is whatever a packet is.
 #[derive(Debug)]
 pub struct Pacer<T> {
-    queues: [VecDeque<Waiting<T>>; 4],
-    bytes: [usize; 4],
+    queues: [VecDeque<Waiting<T>>; KINDS.len()],
+    bytes: [usize; KINDS.len()],
     pacing: Pacing,
     /// When the next paced packet may leave.
     free_at: Option<Instant>,
@@ -96,7 +97,7 @@ impl<T> Pacer<T> {
     pub fn new(pacing: Pacing) -> Self {
         Self {
             queues: Default::default(),
-            bytes: [0; 4],
+            bytes: [0; KINDS.len()],
             pacing,
             free_at: None,
             burst: (0.0, None),
@@ -123,7 +124,7 @@ impl<T> Pacer<T> {
         let Some(place) = KINDS.iter().position(|known| *known == kind) else { return Err(payload) };
         if self.queues[place].len() >= DEPTH[place] {
             match kind {
-                PacketKind::Audio | PacketKind::Retransmission => self.forget_oldest(place),
+                PacketKind::Audio | PacketKind::Retransmission | PacketKind::Repair => self.forget_oldest(place),
                 PacketKind::Video | PacketKind::Screen | PacketKind::Padding => return Err(payload),
             }
         }
@@ -149,8 +150,10 @@ impl<T> Pacer<T> {
     /// The packet that leaves now, if one may. To be called again until it says `None`.
     pub fn poll(&mut self, now: Instant) -> Option<Released<T>> {
         self.leak(now);
-        while self.queues[1].front().is_some_and(|first| now.saturating_duration_since(first.since) > STALE) {
-            self.forget_oldest(1);
+        for place in [1, 2] {
+            while self.queues[place].front().is_some_and(|first| now.saturating_duration_since(first.since) > STALE) {
+                self.forget_oldest(place);
+            }
         }
         if self
             .probe
@@ -299,11 +302,12 @@ mod tests {
     }
 
     #[test]
-    fn sound_goes_first_then_what_was_lost_then_camera_then_screen() {
+    fn sound_goes_first_then_what_was_lost_then_what_mends_then_camera_then_screen() {
         let (mut pacer, start) = (Pacer::new(pacing(1_000)), Instant::now());
         for (kind, number) in [
-            (PacketKind::Screen, 5),
-            (PacketKind::Video, 4),
+            (PacketKind::Screen, 6),
+            (PacketKind::Video, 5),
+            (PacketKind::Repair, 4),
             (PacketKind::Retransmission, 3),
             (PacketKind::Audio, 1),
             (PacketKind::Audio, 2),
@@ -311,9 +315,9 @@ mod tests {
             pacer.push(kind, 1250, number, start).unwrap();
         }
         let out = run(&mut pacer, start, 200 * MS);
-        assert_eq!(out.iter().filter_map(|(_, one)| payload(one)).collect::<Vec<_>>(), [1, 2, 3, 4, 5]);
+        assert_eq!(out.iter().filter_map(|(_, one)| payload(one)).collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6]);
         // 10 ms each; both sounds at once, and the rest waits for them.
-        assert_eq!(out.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 0, 20, 30, 40]);
+        assert_eq!(out.iter().map(|(at, _)| *at).collect::<Vec<_>>(), [0, 0, 20, 30, 40, 50]);
     }
 
     #[test]
@@ -388,10 +392,11 @@ mod tests {
         for number in 0..5_000 {
             let _ = pacer.push(PacketKind::Audio, 100, number, now);
             let _ = pacer.push(PacketKind::Retransmission, 100, number, now);
+            let _ = pacer.push(PacketKind::Repair, 100, number, now);
             let _ = pacer.push(PacketKind::Video, 100, number, now);
             assert!(pacer.push(PacketKind::Padding, 100, number, now).is_err());
         }
-        assert_eq!(pacer.queues.iter().map(VecDeque::len).collect::<Vec<_>>(), [50, 256, 1_024, 0]);
+        assert_eq!(pacer.queues.iter().map(VecDeque::len).collect::<Vec<_>>(), [50, 256, 64, 1_024, 0]);
         assert_eq!(pacer.push(PacketKind::Video, 100, 7, now), Err(7));
         // After half a second, old retransmissions are not worth sending.
         run(&mut pacer, now + 600 * MS, Duration::ZERO);

@@ -13,6 +13,8 @@ pub enum PacketKind {
     Audio,
     /// What was lost, once more.
     Retransmission,
+    /// What mends a picture without asking (forward error correction).
+    Repair,
     /// The camera.
     Video,
     /// A shared screen.

@@ -2,6 +2,7 @@
 //! argument.
 
 pub(crate) mod audio_in;
+pub(crate) mod fec;
 pub(crate) mod h264;
 pub(crate) mod history;
 pub(crate) mod sender_clock;

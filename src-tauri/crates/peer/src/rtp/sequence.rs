@@ -76,6 +76,11 @@ impl Arrivals {
         true
     }
 
+    /// Whether [`Self::insert`] would say `true`.
+    pub(crate) fn is_new(&self, number: u64) -> bool {
+        self.highest.is_none_or(|highest| number > highest || (number + Self::SPAN > highest && !self.get(number)))
+    }
+
     /// Numbers that arrived.
     pub(crate) fn received(&self) -> u64 {
         self.received

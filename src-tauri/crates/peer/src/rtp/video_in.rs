@@ -1,11 +1,13 @@
 //! Received pictures: reordered, missing packets asked for again (RFC 4585 NACK, RFC 4588 RTX), put together, and given up
 //! when that takes too long.
 
+use super::fec::{Heard, Mender, Rebuilt};
 use super::h264;
 use super::sequence::{Arrivals, Extender, Jitter};
 use crate::media::VIDEO_CLOCK;
 use crate::{InboundRtp, IncomingPicture, IncomingVideo};
 use bytes::Bytes;
+use rtc::rtp::header::Header;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -17,6 +19,8 @@ const MAX_MISSING: usize = 300;
 const MAX_JUMP: u64 = 3000;
 /// A packet that was overtaken usually follows within this; asking sooner would ask for what is under way.
 const REORDERING: Duration = Duration::from_millis(6);
+/// The same where forward error correction may bring it back: the rest of its picture, and the repair packets behind it.
+const MENDING: Duration = Duration::from_millis(25);
 /// Requests for one packet.
 const MAX_TRIES: u32 = 12;
 /// From this share of lost packets on, our own requests get lost as well, and are said twice.
@@ -30,7 +34,7 @@ struct Held {
     marker: bool,
     payload: Bytes,
     arrived: Instant,
-    /// It was sent again.
+    /// It was sent again, which takes a round trip.
     repair: bool,
 }
 
@@ -100,6 +104,7 @@ pub(crate) struct VideoIn {
     order: Order,
     held: BTreeMap<u64, Held>,
     missing: BTreeMap<u64, Missing>,
+    mender: Mender,
     highest: Option<u64>,
     /// Nothing below this is of use any more.
     floor: u64,
@@ -113,7 +118,8 @@ pub(crate) struct VideoIn {
 }
 
 impl VideoIn {
-    pub(crate) fn new(ssrc: u32) -> Self {
+    /// `transport_cc`: the identifier of the header extension for the transport-wide number.
+    pub(crate) fn new(ssrc: u32, transport_cc: Option<u8>) -> Self {
         Self {
             ssrc,
             extender: Extender::default(),
@@ -122,6 +128,7 @@ impl VideoIn {
             order: Order::SeekingKey,
             held: BTreeMap::new(),
             missing: BTreeMap::new(),
+            mender: Mender::new(ssrc, transport_cc),
             highest: None,
             floor: 0,
             pli_wanted: None,
@@ -133,15 +140,18 @@ impl VideoIn {
     }
 
     /// A packet of the stream itself.
-    pub(crate) fn handle(&mut self, now: Instant, sequence: u16, timestamp: u32, marker: bool, payload: Bytes) {
-        let number = self.extender.extend(sequence);
+    pub(crate) fn handle(&mut self, now: Instant, header: &Header, payload: Bytes) {
+        let number = self.extender.extend(header.sequence_number);
         self.stats.bytes_received += payload.len() as u64;
-        self.jitter.update(now, timestamp, VIDEO_CLOCK);
+        self.jitter.update(now, header.timestamp, VIDEO_CLOCK);
+        let rebuilt = self.mender.handle_source(now, number, header, &payload);
+        let Header { timestamp, marker, .. } = *header;
         self.insert(now, number, Held { timestamp, marker, payload, arrived: now, repair: false });
+        self.take_back(now, rebuilt);
     }
 
     /// A packet of its RTX stream: the original number, then the original payload (RFC 4588, 4).
-    pub(crate) fn handle_rtx(&mut self, now: Instant, timestamp: u32, marker: bool, payload: &Bytes) {
+    pub(crate) fn handle_rtx(&mut self, now: Instant, header: &Header, payload: &Bytes) {
         // Padding-only RTX packets are bandwidth probes.
         if payload.len() < 3 {
             return;
@@ -154,7 +164,53 @@ impl VideoIn {
             self.stats.packets_discarded += 1;
             return;
         }
-        self.insert(now, number, Held { timestamp, marker, payload: payload.slice(2..), arrived: now, repair: true });
+        let payload = payload.slice(2..);
+        let rebuilt = self.mender.handle_again(now, number, header, &payload);
+        let Header { timestamp, marker, .. } = *header;
+        self.insert(now, number, Held { timestamp, marker, payload, arrived: now, repair: true });
+        self.take_back(now, rebuilt);
+    }
+
+    /// A packet of its repair stream (FlexFEC).
+    pub(crate) fn handle_fec(&mut self, now: Instant, payload: &[u8]) {
+        self.stats.fec_packets_received += 1;
+        self.stats.fec_bytes_received += payload.len() as u64;
+        let extender = &self.extender;
+        match self.mender.handle_repair(now, payload, |number| extender.peek(number)) {
+            Heard::Rebuilt(rebuilt) => self.take_back(now, rebuilt),
+            Heard::TooFew(numbers) => self.ask_soon(now, &numbers),
+            Heard::OfNoUse => self.stats.fec_packets_discarded += 1,
+        }
+    }
+
+    /// Packets that forward error correction brought back.
+    fn take_back(&mut self, now: Instant, rebuilt: Vec<Rebuilt>) {
+        for Rebuilt { number, timestamp, marker, payload } in rebuilt {
+            if number >= self.floor && self.arrivals.is_new(number) {
+                self.stats.fec_packets_recovered += 1;
+                self.insert(now, number, Held { timestamp, marker, payload, arrived: now, repair: false });
+            }
+        }
+    }
+
+    /// These were sent and will not be mended unless another repair packet follows at once.
+    fn ask_soon(&mut self, now: Instant, numbers: &[u64]) {
+        let Some(&last) = numbers.last() else { return };
+        self.miss_until(now, last + 1);
+        for number in numbers {
+            if let Some(missing) = self.missing.get_mut(number).filter(|missing| missing.tries == 0) {
+                missing.ask_at = missing.ask_at.min(now + REORDERING);
+            }
+        }
+        self.highest = self.highest.map(|highest| highest.max(last));
+    }
+
+    /// What lies between the highest number and this one should have come.
+    fn miss_until(&mut self, now: Instant, number: u64) {
+        let wait = if self.mender.is_protected(now) { MENDING } else { REORDERING };
+        for lost in self.highest.map_or(number, |highest| highest + 1)..number {
+            self.missing.insert(lost, Missing { since: now, ask_at: now + wait, tries: 0 });
+        }
     }
 
     fn insert(&mut self, now: Instant, number: u64, held: Held) {
@@ -165,13 +221,7 @@ impl VideoIn {
             self.stats.packets_discarded += 1;
             return;
         }
-        if let Some(highest) = self.highest
-            && number > highest + 1
-        {
-            for lost in highest + 1..number {
-                self.missing.insert(lost, Missing { since: now, ask_at: now + REORDERING, tries: 0 });
-            }
-        }
+        self.miss_until(now, number);
         self.missing.remove(&number);
         self.highest = Some(self.highest.map_or(number, |highest| highest.max(number)));
         self.held.insert(number, held);
@@ -370,9 +420,10 @@ impl VideoIn {
     }
 
     pub(crate) fn stats(&self) -> InboundRtp {
+        let brought = self.stats.retransmitted_packets_received + self.stats.fec_packets_recovered;
         InboundRtp {
             ssrc: self.ssrc,
-            packets_received: self.arrivals.received().saturating_sub(self.stats.retransmitted_packets_received),
+            packets_received: self.arrivals.received().saturating_sub(brought),
             packets_lost: self.arrivals.lost(),
             jitter: self.jitter.seconds(),
             ..self.stats.clone()
@@ -391,6 +442,10 @@ mod tests {
     const KEY: &[u8] = &[24, 0, 2, 0x67, 1, 0, 2, 0x65, 2];
     const DELTA: &[u8] = &[0x41, 9];
 
+    fn header(sequence_number: u16, timestamp: u32, marker: bool) -> Header {
+        Header { version: 2, ssrc: 1, payload_type: 102, sequence_number, timestamp, marker, ..Header::default() }
+    }
+
     /// One-packet pictures, 33 ms apart, every `key_every`-th a key picture.
     struct Link {
         video: VideoIn,
@@ -401,7 +456,7 @@ mod tests {
 
     impl Link {
         fn new() -> Self {
-            Self { video: VideoIn::new(1), now: Instant::now(), next: 65_500, feedback: Vec::new() }
+            Self { video: VideoIn::new(1, None), now: Instant::now(), next: 65_500, feedback: Vec::new() }
         }
 
         fn packet(number: u16, key: bool) -> (u16, u32, Bytes) {
@@ -414,7 +469,7 @@ mod tests {
             self.next = number.wrapping_add(1);
             let (sequence, timestamp, payload) = Self::packet(number, key);
             if arrives {
-                self.video.handle(self.now, sequence, timestamp, true, payload);
+                self.video.handle(self.now, &header(sequence, timestamp, true), payload);
             }
             self.wait(Duration::from_millis(33));
             number
@@ -423,7 +478,7 @@ mod tests {
         fn send_again(&mut self, number: u16, key: bool) {
             let (sequence, timestamp, payload) = Self::packet(number, key);
             let rtx = [&sequence.to_be_bytes()[..], &payload].concat();
-            self.video.handle_rtx(self.now, timestamp, true, &Bytes::from(rtx));
+            self.video.handle_rtx(self.now, &header(0, timestamp, true), &Bytes::from(rtx));
         }
 
         fn wait(&mut self, duration: Duration) {
@@ -533,12 +588,73 @@ mod tests {
         for base in (1..40_u16).step_by(2) {
             for offset in [1, 0] {
                 let (sequence, timestamp, payload) = Link::packet(65_500_u16.wrapping_add(base + offset), false);
-                link.video.handle(link.now, sequence, timestamp, true, payload);
+                link.video.handle(link.now, &header(sequence, timestamp, true), payload);
                 link.wait(Duration::from_millis(2));
             }
         }
         assert_eq!(link.nacks(), 0);
         assert_eq!(link.shown().len(), 41);
+    }
+
+    /// Three-packet pictures, each with a repair packet, of which packets are lost; runs half a second after the last one.
+    fn protected(lost: &[u16], lost_repairs: &[u16]) -> Link {
+        let mut link = Link::new();
+        link.send(true, true);
+        let mut protector = super::super::fec::Protector::new(1, 0);
+        let path = super::super::fec::Path { rtt: RTT, loss: 0.01, roomy: true };
+        let first = link.next;
+        for number in 0..24 {
+            let (sequence, last) = (first.wrapping_add(number), number % 3 == 2);
+            let part = [
+                if number % 3 == 0 {
+                    0x81
+                } else if last {
+                    0x41
+                } else {
+                    1
+                },
+                9,
+            ];
+            let payload = Bytes::from([&[0x5C][..], &part].concat());
+            let header = header(sequence, u32::from(sequence.wrapping_sub(number % 3)) * 3000, last);
+            if !lost.contains(&number) {
+                link.video.handle(link.now, &header, payload.clone());
+            }
+            for repair in protector.protect(link.now, &header, &payload, None, path) {
+                if !lost_repairs.contains(&(number / 3)) {
+                    link.video.handle_fec(link.now, &repair.payload);
+                }
+            }
+            link.wait(Duration::from_millis(if last { 31 } else { 1 }));
+        }
+        link.wait(Duration::from_millis(500));
+        link
+    }
+
+    #[test]
+    fn what_forward_error_correction_brings_back_is_not_asked_for() {
+        // Packets are kept from the first repair packet on, and the oldest one kept is the first that can be named.
+        for lost in 4..24 {
+            let mut link = protected(&[lost], &[]);
+            assert_eq!((link.nacks(), link.shown().len()), (0, 9), "{lost}");
+            let stats = link.video.stats();
+            assert_eq!((stats.fec_packets_received, stats.fec_packets_recovered), (8, 1));
+            assert_eq!((stats.fec_packets_discarded, stats.packets_received, stats.packets_lost), (7, 24, 0));
+        }
+    }
+
+    #[test]
+    fn what_it_cannot_bring_back_is_asked_for_soon_even_at_the_end() {
+        let mut link = protected(&[10, 11, 23], &[7]);
+        link.video.take_ready();
+        let asked: Vec<u16> = link.feedback.iter().flat_map(|feedback| feedback.nack.clone()).collect();
+        let first = 65_501_u16;
+        assert!(asked.contains(&first.wrapping_add(10)), "{asked:?}");
+        assert!(
+            asked.contains(&first.wrapping_add(11)),
+            "the last packet of its picture: only the repair packet tells"
+        );
+        assert!(!asked.contains(&first.wrapping_add(23)), "nobody knows of it");
     }
 
     #[test]
@@ -558,18 +674,24 @@ mod tests {
     #[test]
     fn garbage_packets_never_panic_nor_grow() {
         let mut rng = SmallRng::seed_from_u64(21);
-        let mut video = VideoIn::new(1);
+        let mut video = VideoIn::new(1, None);
         let mut now = Instant::now();
         for n in 0..60_000_u32 {
             let payload: Vec<u8> = (0..rng.random_range(0..12)).map(|_| rng.random::<u8>()).collect();
             let payload = Bytes::from(payload);
             if rng.random_bool(0.3) {
-                video.handle_rtx(now, rng.random(), rng.random_bool(0.5), &payload);
+                video.handle_rtx(now, &header(0, rng.random(), rng.random_bool(0.5)), &payload);
+            } else if rng.random_bool(0.1) {
+                let mut repair = [0x10, 102, 0, 9, 1, 2, 3, 4, 1, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0x80, 0, 1, 2, 3].to_vec();
+                repair[16..18].copy_from_slice(&(n as u16).wrapping_sub(rng.random_range(0..40)).to_be_bytes());
+                repair[18..20].copy_from_slice(&(0x8000 | rng.random::<u16>()).to_be_bytes());
+                repair.extend_from_slice(&payload);
+                video.handle_fec(now, &repair);
             } else {
                 // Now and then a jump, else forward with gaps.
                 let sequence = if rng.random_bool(0.01) { rng.random() } else { n as u16 };
                 let sequence = sequence.wrapping_add(rng.random_range(0..50));
-                video.handle(now, sequence, rng.random(), rng.random_bool(0.4), payload);
+                video.handle(now, &header(sequence, rng.random(), rng.random_bool(0.4)), payload);
             }
             now += Duration::from_micros(rng.random_range(0..2000));
             if video.poll_timeout(PATH).is_some_and(|due| due <= now) {

@@ -6,7 +6,7 @@ mod repair;
 mod reports;
 mod sending;
 
-pub(crate) use local::{LocalStream, rtp_packet};
+pub(crate) use local::{LocalStream, RepairStreams, rtp_packet};
 
 use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
 use crate::outgoing::Outgoing;
@@ -47,6 +47,7 @@ pub(crate) struct Stage {
     video_in: Option<VideoIn>,
     video_ssrc: Option<u32>,
     video_rtx_ssrc: Option<u32>,
+    video_fec_ssrc: Option<u32>,
     pub(crate) audio_out: LocalStream,
     pub(crate) video_out: LocalStream,
     /// By which our sender reports are put right.
@@ -85,6 +86,7 @@ impl Stage {
             video_in: None,
             video_ssrc: None,
             video_rtx_ssrc: None,
+            video_fec_ssrc: None,
             audio_out: streams.0,
             video_out: streams.1,
             told_target: 0,

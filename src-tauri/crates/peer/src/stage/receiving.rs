@@ -2,6 +2,7 @@
 
 use super::Stage;
 use crate::rtp::audio_in::AudioIn;
+use crate::rtp::twcc;
 use crate::rtp::video_in::VideoIn;
 use rtc::interceptor::StreamInfo;
 use rtc::rtcp::Packet as Rtcp;
@@ -14,7 +15,7 @@ impl Stage {
     /// A stream of the other side appears. A second one of a kind takes the place of the first.
     pub(crate) fn bind_remote(&mut self, info: &StreamInfo) {
         let mime = info.mime_type.to_ascii_lowercase();
-        if Some(info.ssrc) == self.video_rtx_ssrc {
+        if [self.video_rtx_ssrc, self.video_fec_ssrc].contains(&Some(info.ssrc)) {
             return;
         }
         if mime == "audio/opus" && self.audio_ssrc != Some(info.ssrc) {
@@ -22,9 +23,10 @@ impl Stage {
             self.audio_in = Some(AudioIn::new(info.ssrc));
         } else if mime == "video/h264" {
             self.video_rtx_ssrc = info.ssrc_rtx.or(self.video_rtx_ssrc);
+            self.video_fec_ssrc = info.ssrc_fec.or(self.video_fec_ssrc);
             if self.video_ssrc != Some(info.ssrc) {
                 self.video_ssrc = Some(info.ssrc);
-                self.video_in = Some(VideoIn::new(info.ssrc));
+                self.video_in = Some(VideoIn::new(info.ssrc, twcc::extension_of(info)));
             }
         }
     }
@@ -51,9 +53,11 @@ impl Stage {
             return;
         };
         if ssrc == self.video_ssrc {
-            video.handle(now, header.sequence_number, header.timestamp, header.marker, payload);
+            video.handle(now, &header, payload);
         } else if ssrc == self.video_rtx_ssrc {
-            video.handle_rtx(now, header.timestamp, header.marker, &payload);
+            video.handle_rtx(now, &header, &payload);
+        } else if ssrc == self.video_fec_ssrc {
+            video.handle_fec(now, &payload);
         } else {
             self.unknown_packets += 1;
             return;

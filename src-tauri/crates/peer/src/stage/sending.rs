@@ -2,6 +2,7 @@
 
 use super::Stage;
 use super::local::rtp_packet;
+use crate::rtp::fec::Path;
 use crate::uplink::Leaving;
 use crate::{MediaKind, PeerEvent};
 use ahoy_media::rate::{PacketKind, RateState};
@@ -40,7 +41,7 @@ impl Stage {
         tracing::debug!(state = ?self.uplink.state(), "what waited is thrown away");
         // Nothing of before is of use beside the key frame.
         self.copies.clear();
-        self.video_out.history.forget();
+        self.video_out.forget();
         // The cut picture must not look whole to the other side.
         self.video_sequence = self.video_sequence.wrapping_add(1);
         self.key_frame_asked(now);
@@ -123,8 +124,21 @@ impl Stage {
             }
             self.handle_sent(now, &packet);
             self.uplink.send(now, &mut packet, kind, cluster);
+            self.protect(now, &packet);
             self.gate.set_may_encode(self.uplink.may_encode());
             return Some(packet);
+        }
+    }
+
+    /// A packet leaves as it is on the wire: when its picture is whole, packets that mend it follow.
+    fn protect(&mut self, now: Instant, packet: &rtp::Packet) {
+        if packet.header.ssrc != self.video_out.ssrc {
+            return;
+        }
+        let path = Path { rtt: self.rtt_or_guess(), loss: self.uplink.own_loss(), roomy: self.uplink.is_roomy() };
+        for repair in self.video_out.protect(now, packet, path) {
+            // Full: the oldest goes, which is the one that comes too late.
+            let _ = self.uplink.push(now, PacketKind::Repair, repair);
         }
     }
 

@@ -252,7 +252,7 @@ pub fn unit(number: u32, key: bool, size: usize) -> Bytes {
     }
     // Seven bits a byte with the top one set: no start codes inside.
     let mut body: Vec<u8> = (0..5).map(|n| 0x80 | ((number >> (7 * n)) & 0x7F) as u8).collect();
-    body.resize(size.max(6), 0xA5);
+    body.extend((5..size.max(6) as u32).map(|place| 0x80 | (number.wrapping_mul(31) ^ place.wrapping_mul(7)) as u8));
     nal(if key { 0x65 } else { 0x41 }, &body);
     Bytes::from(out)
 }

@@ -181,6 +181,13 @@ pub const ALL: &[Profile] = &[
         ..LOSSY
     },
     Profile {
+        name: "farloss5",
+        about: "10 Mbps, round trip 200 ms, 5 % lost both ways",
+        losing: Losing::Each(0.05),
+        one_way_us: 100_000,
+        ..LOSSY
+    },
+    Profile {
         name: "burst10",
         about: "10 Mbps, round trip 50 ms, 10 % lost both ways in bursts of 4 packets",
         losing: Losing::Bursts(0.1, 4.0),
