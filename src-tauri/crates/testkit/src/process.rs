@@ -1,12 +1,13 @@
 //! Our own programs as child processes: started, listened to line by line, measured and always ended.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use serde_json::Value;
 
 /// Where the programs under test lie: `AHOY_BIN_DIR`, else beside the running test's own build folder.
@@ -57,7 +58,7 @@ impl JsonProcess {
     /// When the program cannot be started.
     pub fn start(name: &str, command: &mut Command) -> Self {
         let mut child = command
-            .stdin(Stdio::null())
+            .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
             .unwrap_or_else(|error| panic!("{name} could not be started ({command:?}): {error}"));
@@ -73,6 +74,15 @@ impl JsonProcess {
             }
         });
         Self { name: name.to_owned(), child, lines, seen: Vec::new(), reader: Some(reader) }
+    }
+
+    /// Writes a line to its standard input, which stays open until the process is dropped.
+    ///
+    /// # Errors
+    /// When it does not take it, having ended.
+    pub fn say(&mut self, line: &str) -> anyhow::Result<()> {
+        let input = self.child.stdin.as_mut().expect("standard input was asked for as a pipe");
+        writeln!(input, "{line}").with_context(|| format!("{} does not listen", self.name))
     }
 
     /// Process ID.

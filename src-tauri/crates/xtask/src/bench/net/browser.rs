@@ -8,7 +8,7 @@ use ahoy_testkit::webdriver::{Driver, Session, chromium_capabilities};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
-use super::bulk;
+use super::beside;
 use super::material::Material;
 use super::profiles::Profile;
 use super::seen::{End, Run, Shown, Sound};
@@ -86,7 +86,9 @@ pub fn run(profile: &Profile, links: &[LinkProfile; 2], seconds: u64, material: 
     }
     let beginning = lab.wait_for_media(LIMIT)?;
     let before = processor(&calls)?;
-    bulk::wait_beside(&lab, profile.traffic, beginning.at, Duration::from_secs(seconds))?;
+    beside::wait_beside(&lab, profile.traffic, beginning.at, Duration::from_secs(seconds), |on| {
+        calls[0].iter().try_for_each(|page| page.run(include_str!("camera.js"), &[json!(on)]).map(drop))
+    })?;
     let measured = beginning.at.elapsed();
     let records = lab.take_records();
     let after = processor(&calls)?;

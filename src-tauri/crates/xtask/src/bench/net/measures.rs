@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use ahoy_testkit::link::LinkProfile;
 
-use super::profiles::{Profile, Traffic};
+use super::profiles::{Profile, Span, Traffic};
 use super::seen::{End, Run, Shown};
 use crate::bench::figures::percentile;
 use crate::bench::freezes::{Freezes, freezes};
@@ -13,6 +13,8 @@ use crate::bench::records::{Flow, LinkRecord};
 
 /// Rates, latencies and queues count from here on, seconds: the start has its own figure.
 const WARM_UP: f64 = 5.0;
+/// So many seconds a call that paused has to come to its share again.
+const AGAIN: f64 = 10.0;
 
 /// A figure. Where there are two directions or ends, their mean; where there are two calls, the mean of all ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,7 +54,7 @@ pub enum Measure {
     /// Time in which the processor held the picture back, % (`qualityLimitationDurations`): a check on the bench, as a
     /// busy machine would be unfair to whoever gives way.
     HeldBack,
-    /// Of the two calls' delivered bits, the smaller call's share in %.
+    /// Of the two calls' delivered bits, the smaller call's share in %; where one paused, from 10 s after it came back on.
     SmallerShare,
     /// Media delivered from host 0 to 1 while TCP is there, kbps.
     BesideTcp,
@@ -133,7 +135,7 @@ pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> Figure
     put(Measure::LinkLate, of_links(&|record, _| Some(record.lateness_p99_ms())));
     let ends = || run.calls.iter().flatten();
     if profile.has_picture() {
-        put_pictures(run, from, &mut put);
+        put_pictures(run, profile, from, &mut put);
     }
     put(Measure::Concealed, mean(ends().filter_map(concealed)));
     put(Measure::Cpu, mean(ends().map(|end| end.cpu * 60.0 / run.seconds)));
@@ -141,6 +143,12 @@ pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> Figure
     match profile.traffic {
         Traffic::TwoCalls => {
             put(Measure::SmallerShare, of_links(&|record, _| smaller_share(&record.by_flow(from, to))))
+        }
+        Traffic::Pausing(_, on) => {
+            let from = on as f64 + AGAIN;
+            if from < to {
+                put(Measure::SmallerShare, of_links(&|record, _| smaller_share(&record.by_flow(from, to))));
+            }
         }
         Traffic::CallAndTcp(start, end) => {
             // TCP's first seconds are spent finding its rate.
@@ -156,11 +164,20 @@ pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> Figure
     found
 }
 
-fn put_pictures(run: &Run, from: f64, put: &mut impl FnMut(Measure, Option<f64>)) {
+fn put_pictures(run: &Run, profile: &Profile, from: f64, put: &mut impl FnMut(Measure, Option<f64>)) {
     let to = run.seconds;
     let ends = || run.calls.iter().flatten();
-    put(Measure::Pictures, mean(ends().map(|end| shown(end, from, to).count() as f64 / (to - from))));
-    let still = || ends().map(|end| stand_stills(end, to));
+    // Every end with the seconds of its picture.
+    let watched = |from: f64| {
+        let calls = run.calls.iter().enumerate();
+        calls.flat_map(move |(call, ends)| ends.iter().map(move |end| (end, profile.watched(call, (from, to)))))
+    };
+    let rate = |(end, spans): (&End, Vec<Span>)| {
+        let pictures: usize = spans.iter().map(|(from, to)| shown(end, *from, *to).count()).sum();
+        pictures as f64 / spans.iter().map(|(from, to)| to - from).sum::<f64>()
+    };
+    put(Measure::Pictures, mean(watched(from).map(rate)));
+    let still = || watched(0.0).map(|(end, spans)| stand_stills(end, &spans));
     put(Measure::Freezes, mean(still().map(|still| still.count as f64)));
     put(Measure::Frozen, mean(still().map(|still| still.total / 1000.0)));
     put(Measure::LongestStop, still().map(|still| still.longest / 1000.0).reduce(f64::max));
@@ -171,7 +188,7 @@ fn put_pictures(run: &Run, from: f64, put: &mut impl FnMut(Measure, Option<f64>)
     // The later end counts: a call is good when both see well. Never is no figure.
     let until = ends().map(|end| end.shown.iter().find(|shown| shown.height >= 720).map(|shown| shown.at));
     put(Measure::Until720, until.collect::<Option<Vec<f64>>>().and_then(|all| all.into_iter().reduce(f64::max)));
-    put(Measure::Height, mean(ends().filter_map(|end| mean_height(end, from, to))));
+    put(Measure::Height, mean(watched(from).filter_map(|(end, spans)| mean_height(end, &spans))));
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -183,15 +200,25 @@ fn shown(end: &End, from: f64, to: f64) -> impl Iterator<Item = &Shown> {
     end.shown.iter().filter(move |shown| (from..to).contains(&shown.at))
 }
 
-/// A picture that still stands at the end has stood until then; none at all is one long freeze. Milliseconds.
-fn stand_stills(end: &End, to: f64) -> Freezes {
-    let mut times: Vec<f64> = shown(end, 0.0, to).map(|shown| shown.at * 1000.0).collect();
-    let to = to * 1000.0;
-    if times.is_empty() {
-        return Freezes { count: 1, total: to, longest: to };
-    }
-    times.push(to);
-    freezes(&times)
+/// A picture that still stands at the end of a span has stood until then; none at all is one long freeze. Where the picture
+/// comes back, it is waited for from then on. Milliseconds.
+fn stand_stills(end: &End, spans: &[Span]) -> Freezes {
+    let of_span = |(from, to): &Span| {
+        let mut times: Vec<f64> = shown(end, *from, *to).map(|shown| shown.at * 1000.0).collect();
+        let waited = times.first().map_or(to * 1000.0, |first| *first) - from * 1000.0;
+        if times.is_empty() {
+            return Freezes { count: 1, total: waited, longest: waited };
+        }
+        times.push(to * 1000.0);
+        let Freezes { count, total, longest } = freezes(&times);
+        // Before the very first picture nothing stands still.
+        Freezes { count, total, longest: if *from > 0.0 { longest.max(waited) } else { longest } }
+    };
+    spans.iter().map(of_span).fold(Freezes::default(), |sum, span| Freezes {
+        count: sum.count + span.count,
+        total: sum.total + span.total,
+        longest: sum.longest.max(span.longest),
+    })
 }
 
 /// Seconds from capture at `sender` to decoded at `receiver`. Numbers may come again, as those of a film in a loop do:
@@ -208,11 +235,16 @@ fn latencies(sender: &End, receiver: &End, from: f64, to: f64) -> Vec<f64> {
     shown(receiver, from, to).filter_map(latency).collect()
 }
 
-fn mean_height(end: &End, from: f64, to: f64) -> Option<f64> {
-    let pictures: Vec<&Shown> = shown(end, from, to).collect();
-    let ends = pictures.iter().skip(1).map(|next| next.at).chain(std::iter::once(to));
-    let sum: f64 = pictures.iter().zip(ends).map(|(shown, until)| f64::from(shown.height) * (until - shown.at)).sum();
-    pictures.first().map(|first| sum / (to - first.at))
+fn mean_height(end: &End, spans: &[Span]) -> Option<f64> {
+    let (mut sum, mut seconds) = (0.0, 0.0);
+    for (from, to) in spans {
+        let pictures: Vec<&Shown> = shown(end, *from, *to).collect();
+        let ends = pictures.iter().skip(1).map(|next| next.at).chain(std::iter::once(*to));
+        sum +=
+            pictures.iter().zip(ends).map(|(shown, until)| f64::from(shown.height) * (until - shown.at)).sum::<f64>();
+        seconds += pictures.first().map_or(0.0, |first| to - first.at);
+    }
+    (seconds > 0.0).then(|| sum / seconds)
 }
 
 fn concealed(end: &End) -> Option<f64> {
@@ -249,11 +281,24 @@ mod tests {
     #[test]
     fn a_picture_that_stops_for_good_has_stopped_until_the_end() {
         let shown: Vec<(f64, u64)> = (0..60).map(|number| (number as f64 / 30.0, number)).collect();
-        let still = stand_stills(&end(&shown, 360), 12.0);
+        let still = stand_stills(&end(&shown, 360), &[(0.0, 12.0)]);
         assert_eq!(still.count, 1);
         assert!((still.longest - 10_033.0).abs() < 1.0, "{still:?}");
-        assert_eq!(mean_height(&end(&shown, 360), 0.0, 12.0), Some(360.0));
-        assert_eq!(stand_stills(&End::default(), 12.0), Freezes { count: 1, total: 12_000.0, longest: 12_000.0 });
+        assert_eq!(mean_height(&end(&shown, 360), &[(0.0, 12.0)]), Some(360.0));
+        let nothing = Freezes { count: 1, total: 12_000.0, longest: 12_000.0 };
+        assert_eq!(stand_stills(&End::default(), &[(0.0, 12.0)]), nothing);
+    }
+
+    #[test]
+    fn a_pause_is_no_stop_but_coming_back_late_is() {
+        let pictures =
+            |from: f64, to: f64| (0..).map(move |n| from + f64::from(n) / 30.0).take_while(move |at| *at < to);
+        let shown: Vec<(f64, u64)> = pictures(0.0, 4.05).chain(pictures(6.4, 10.0)).map(|at| (at, 1)).collect();
+        let spans = [(0.0, 4.0), (6.0, 10.0)];
+        let still = stand_stills(&end(&shown, 720), &spans);
+        assert_eq!(still.count, 0);
+        assert!((still.longest - 400.0).abs() < 1.0, "{still:?}");
+        assert!((mean_height(&end(&shown, 720), &spans).unwrap() - 720.0).abs() < 1e-6);
     }
 
     #[test]

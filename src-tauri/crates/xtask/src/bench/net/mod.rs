@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use super::namespaces;
 use crate::run;
 
+mod beside;
 mod browser;
-mod bulk;
 mod charts;
 mod film;
 mod material;

@@ -9,7 +9,7 @@ use ahoy_testkit::process::JsonProcess;
 use anyhow::Context as _;
 use serde_json::Value;
 
-use super::bulk;
+use super::beside;
 use super::material::Material;
 use super::profiles::Profile;
 use super::report;
@@ -48,7 +48,10 @@ pub fn run(profile: &Profile, links: &[LinkProfile; 2], seconds: u64, material: 
     let beginning = lab.wait_for_media(LIMIT)?;
     let mut calls: Vec<[JsonProcess; 2]> = callers.into_iter().zip(callees).map(<[JsonProcess; 2]>::from).collect();
     let before = processor(&calls)?;
-    bulk::wait_beside(&lab, profile.traffic, beginning.at, Duration::from_secs(seconds))?;
+    beside::wait_beside(&lab, profile.traffic, beginning.at, Duration::from_secs(seconds), |on| {
+        let order = if on { "camera on" } else { "camera off" };
+        calls[0].iter_mut().try_for_each(|end| end.say(order))
+    })?;
     let measured = beginning.at.elapsed();
     let records = lab.take_records();
     let after = processor(&calls)?;

@@ -1,8 +1,8 @@
 //! The links that calls are measured over.
 //!
 //! The numbers with a section are test cases of RFC 8867 at its path's values (one way 50 ms, a queue of 300 ms); our
-//! calls go both ways, so both ways are limited. Its case 5.8 (the media pauses and resumes) is left out: `ahoy-cli`
-//! cannot switch the camera off during a call.
+//! calls go both ways, so both ways are limited. Its case 5.8 (the media pauses and resumes) is of two calls here, not
+//! three: six ends of 720p are more than a small machine encodes.
 
 use std::time::Duration;
 
@@ -14,6 +14,9 @@ use crate::bench::Goal;
 /// Capacity from given seconds on, in kbps; empty: no limit.
 type Capacity = &'static [(u64, u64)];
 
+/// From one second to another.
+pub type Span = (f64, f64);
+
 /// What travels over the link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Traffic {
@@ -23,6 +26,8 @@ pub enum Traffic {
     TwoCalls,
     /// One, and a TCP transfer from host 0 to 1 from the first to the second of these seconds.
     CallAndTcp(u64, u64),
+    /// Two at the same time; the first one's cameras are off from the first to the second of these seconds.
+    Pausing(u64, u64),
     /// One without pictures.
     SoundOnly,
 }
@@ -94,7 +99,12 @@ pub const ALL: &[Profile] = &[
         about: "20 Mbps, round trip 50 ms",
         seconds: 30,
         there: &[(0, 20_000)],
-        goals: &[(Measure::Pictures, Goal::AtLeast(29.0)), (Measure::LatencyP95, Goal::Below(100.0))],
+        goals: &[
+            (Measure::Pictures, Goal::AtLeast(29.0)),
+            (Measure::LatencyP50, Goal::Below(60.0)),
+            (Measure::LatencyP95, Goal::Below(100.0)),
+            (Measure::Cpu, Goal::Below(15.0)),
+        ],
         ..PLAIN
     },
     Profile {
@@ -112,7 +122,12 @@ pub const ALL: &[Profile] = &[
         seconds: 100,
         there: &[(0, 1_000), (40, 2_500), (60, 600), (80, 1_000)],
         one_way_us: 50_000,
-        goals: &[(Measure::CapacityUsed, Goal::AtLeast(85.0)), (Measure::QueueP95, Goal::Below(60.0))],
+        goals: &[
+            (Measure::CapacityUsed, Goal::AtLeast(85.0)),
+            (Measure::Frozen, Goal::Below(0.1)),
+            (Measure::LatencyP50, Goal::Below(120.0)),
+            (Measure::QueueP95, Goal::Below(60.0)),
+        ],
         ..PLAIN
     },
     Profile {
@@ -146,32 +161,58 @@ pub const ALL: &[Profile] = &[
         ..PLAIN
     },
     Profile {
+        name: "rfc8867-5.8",
+        about: "two calls over 3.5 Mbps; the first one's cameras are off from 40 s to 60 s",
+        seconds: 120,
+        traffic: Traffic::Pausing(40, 60),
+        there: &[(0, 3_500)],
+        one_way_us: 50_000,
+        goals: &[(Measure::CapacityUsed, Goal::AtLeast(80.0)), (Measure::SmallerShare, Goal::AtLeast(35.0))],
+        ..PLAIN
+    },
+    Profile {
         name: "drop",
         about: "2.5 Mbps, 0.25 from 15 s, 2.5 from 45 s",
         seconds: 90,
         there: &[(0, 2_500), (15, 250), (45, 2_500)],
-        goals: &[(Measure::LongestStop, Goal::Below(1.0)), (Measure::CapacityUsed, Goal::AtLeast(75.0))],
+        goals: &[
+            (Measure::LongestStop, Goal::Below(0.5)),
+            (Measure::Frozen, Goal::Below(1.0)),
+            (Measure::CapacityUsed, Goal::AtLeast(85.0)),
+        ],
         ..PLAIN
     },
     Profile {
         name: "loss5",
         about: "10 Mbps, round trip 50 ms, 5 % lost both ways",
         losing: Losing::Each(0.05),
-        goals: &[(Measure::LatencyP50, Goal::Below(120.0)), (Measure::Concealed, Goal::Below(1.0))],
+        goals: &[
+            (Measure::LatencyP50, Goal::Below(90.0)),
+            (Measure::Frozen, Goal::Below(0.1)),
+            (Measure::Concealed, Goal::Below(0.3)),
+        ],
         ..LOSSY
     },
     Profile {
         name: "loss10",
         about: "10 Mbps, round trip 50 ms, 10 % lost both ways",
         losing: Losing::Each(0.1),
-        goals: &[(Measure::Sent, Goal::AtLeast(1_200.0)), (Measure::Concealed, Goal::Below(2.0))],
+        goals: &[
+            (Measure::Sent, Goal::AtLeast(2_000.0)),
+            (Measure::Frozen, Goal::Below(0.2)),
+            (Measure::Concealed, Goal::Below(0.5)),
+        ],
         ..LOSSY
     },
     Profile {
         name: "loss20",
         about: "10 Mbps, round trip 50 ms, 20 % lost both ways",
         losing: Losing::Each(0.2),
-        goals: &[(Measure::Sent, Goal::AtLeast(1_000.0)), (Measure::Concealed, Goal::Below(5.0))],
+        goals: &[
+            (Measure::Pictures, Goal::AtLeast(27.0)),
+            (Measure::Frozen, Goal::Below(1.0)),
+            (Measure::Concealed, Goal::Below(1.5)),
+        ],
         ..LOSSY
     },
     Profile {
@@ -185,13 +226,14 @@ pub const ALL: &[Profile] = &[
         about: "10 Mbps, round trip 200 ms, 5 % lost both ways",
         losing: Losing::Each(0.05),
         one_way_us: 100_000,
+        goals: &[(Measure::Pictures, Goal::AtLeast(29.0)), (Measure::Concealed, Goal::Below(0.5))],
         ..LOSSY
     },
     Profile {
         name: "burst10",
         about: "10 Mbps, round trip 50 ms, 10 % lost both ways in bursts of 4 packets",
         losing: Losing::Bursts(0.1, 4.0),
-        goals: &[(Measure::Concealed, Goal::Below(4.0))],
+        goals: &[(Measure::Concealed, Goal::Below(1.0))],
         ..LOSSY
     },
     Profile {
@@ -201,7 +243,7 @@ pub const ALL: &[Profile] = &[
         goals: &[
             (Measure::CapacityUsed, Goal::AtLeast(85.0)),
             (Measure::QueueP95, Goal::Below(60.0)),
-            (Measure::LatencyP50, Goal::Below(145.0)),
+            (Measure::LatencyP50, Goal::Below(120.0)),
         ],
         ..PLAIN
     },
@@ -251,9 +293,23 @@ impl Profile {
         self.traffic != Traffic::SoundOnly
     }
 
+    /// The seconds of a call, of these, in which there should be a picture.
+    pub fn watched(&self, call: usize, (from, to): Span) -> Vec<Span> {
+        let spans = match self.traffic {
+            Traffic::Pausing(off, on) if call == 0 && (on as f64) < to => {
+                vec![(from, off as f64), (on as f64, to)]
+            }
+            _ => vec![(from, to)],
+        };
+        spans.into_iter().filter(|(from, to)| from < to).collect()
+    }
+
     /// Calls at the same time.
     pub fn calls(&self) -> usize {
-        if self.traffic == Traffic::TwoCalls { 2 } else { 1 }
+        match self.traffic {
+            Traffic::TwoCalls | Traffic::Pausing(..) => 2,
+            Traffic::Call | Traffic::CallAndTcp(..) | Traffic::SoundOnly => 1,
+        }
     }
 
     /// Whether the way back has a capacity of its own.

@@ -1,4 +1,4 @@
-//! A bulk transfer over TCP beside a call.
+//! What happens beside the calls while they are measured: a bulk transfer over TCP, a camera that pauses.
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -10,18 +10,32 @@ use crate::bench::namespaces::{Lab, address};
 
 const PORT: u16 = 7500;
 
-/// Waits until `length` after `start`; in between transfers what the traffic asks for.
+/// Waits until `length` after `start`; in between does what the traffic asks for. `camera` switches the cameras of the first
+/// call.
 ///
 /// # Errors
-/// When the transfer cannot be started.
-pub fn wait_beside(lab: &Lab, traffic: Traffic, start: Instant, length: Duration) -> anyhow::Result<()> {
-    if let Traffic::CallAndTcp(from, to) = traffic
-        && Duration::from_secs(from) < length
-    {
-        sleep_until(start, Duration::from_secs(from));
-        let transfer = Transfer::start(lab)?;
-        sleep_until(start, Duration::from_secs(to).min(length));
-        transfer.stop();
+/// When the transfer cannot be started, or a camera not switched.
+pub fn wait_beside(
+    lab: &Lab,
+    traffic: Traffic,
+    start: Instant,
+    length: Duration,
+    mut camera: impl FnMut(bool) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    match traffic {
+        Traffic::CallAndTcp(from, to) if Duration::from_secs(from) < length => {
+            sleep_until(start, Duration::from_secs(from));
+            let transfer = Transfer::start(lab)?;
+            sleep_until(start, Duration::from_secs(to).min(length));
+            transfer.stop();
+        }
+        Traffic::Pausing(from, to) if Duration::from_secs(to) < length => {
+            sleep_until(start, Duration::from_secs(from));
+            camera(false)?;
+            sleep_until(start, Duration::from_secs(to));
+            camera(true)?;
+        }
+        Traffic::CallAndTcp(..) | Traffic::Pausing(..) | Traffic::Call | Traffic::TwoCalls | Traffic::SoundOnly => {}
     }
     sleep_until(start, length);
     Ok(())
