@@ -4,6 +4,8 @@
 //! network, a file or a device can be refused but cannot panic.
 
 pub mod audio;
+#[doc(hidden)]
+pub mod fuzz;
 pub mod measure;
 pub mod rate;
 pub mod slot;

@@ -13,6 +13,8 @@ mod config;
 mod error;
 mod event;
 mod feedback;
+#[doc(hidden)]
+pub mod fuzz;
 mod handler;
 mod interceptor;
 mod media;

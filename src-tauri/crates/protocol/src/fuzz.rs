@@ -1,5 +1,5 @@
 //! What the fuzz targets do with arbitrary bytes: each decoder must refuse or understand, and what it understands must
-//! survive being written and read again. `fuzz/` drives these with coverage, `tests/fuzz.rs` with seeded random bytes.
+//! survive being written and read again. `src-tauri/fuzz` drives these with coverage, `tests/fuzz.rs` with seeded random bytes.
 
 use crate::rendezvous::{ClientMessage, ServerMessage};
 use crate::{AhoyId, Arrival, ContactCard, Identity, Message, ReplayGuard, check_name, envelope, open, replay};

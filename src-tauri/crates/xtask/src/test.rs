@@ -91,13 +91,7 @@ fn lints() -> anyhow::Result<()> {
 
 /// They run only with a nightly compiler; that they still build is checked with any.
 fn fuzz_targets_build() -> anyhow::Result<()> {
-    run::must(run::cargo().args([
-        "check",
-        "--quiet",
-        "--locked",
-        "--manifest-path",
-        "src-tauri/crates/protocol/fuzz/Cargo.toml",
-    ]))
+    run::must(run::cargo().args(["check", "--quiet", "--locked", "--manifest-path", "src-tauri/fuzz/Cargo.toml"]))
 }
 
 fn dependencies() -> anyhow::Result<()> {

@@ -1,0 +1,181 @@
+//! What the fuzz targets do with arbitrary bytes: whatever the other side sends, nothing panics and nothing grows.
+//! `src-tauri/fuzz` drives these with coverage, `tests/fuzz.rs` with seeded random bytes.
+
+use crate::outgoing::Outgoing;
+use crate::rtp::fec::{Mender, Path, Protector};
+use crate::stage::{LocalStream, RepairStreams, Stage};
+use crate::{AudioSink, ClockReport, IncomingAudio, IncomingVideo, VideoSink};
+use ahoy_media::fuzz::{Input, Target, begin};
+use bytes::Bytes;
+use rtc::interceptor::{RTPHeaderExtension, StreamInfo};
+use rtc::rtp;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+
+/// Every one of this crate.
+pub const TARGETS: [Target; 2] = [("stage", stage), ("repair", repair)];
+
+/// SSRCs of the other side: sound, pictures, their retransmissions, their repair.
+const REMOTE: [u32; 4] = [1, 2, 3, 4];
+/// Ours.
+const LOCAL: [u32; 4] = [11, 12, 13, 14];
+/// Packets that may leave at once, beyond which a queue would have grown.
+const MOST: usize = 10_000;
+
+struct Ear;
+
+impl AudioSink for Ear {
+    fn handle_audio(&self, _packet: IncomingAudio) {}
+    fn handle_clock(&self, _report: ClockReport) {}
+}
+
+impl VideoSink for Ear {
+    fn handle_video(&self, _video: IncomingVideo) {}
+    fn handle_clock(&self, _report: ClockReport) {}
+}
+
+fn stream(ssrc: u32, mime_type: &str, repair: Option<(u32, u32)>) -> StreamInfo {
+    StreamInfo {
+        ssrc,
+        ssrc_rtx: repair.map(|(rtx, _)| rtx),
+        ssrc_fec: repair.map(|(_, fec)| fec),
+        payload_type: 100,
+        payload_type_rtx: repair.map(|_| 101),
+        payload_type_fec: repair.map(|_| 102),
+        rtp_header_extensions: vec![RTPHeaderExtension { uri: rtc::sdp::extmap::TRANSPORT_CC_URI.to_owned(), id: 3 }],
+        mime_type: mime_type.to_owned(),
+        ..StreamInfo::default()
+    }
+}
+
+fn packet(ssrc: u32, sequence_number: u16, timestamp: u32, marker: bool, payload: &[u8]) -> rtp::Packet {
+    let header = rtp::header::Header {
+        version: 2,
+        ssrc,
+        payload_type: 100,
+        sequence_number,
+        timestamp,
+        marker,
+        ..rtp::header::Header::default()
+    };
+    rtp::Packet { header, payload: Bytes::copy_from_slice(payload) }
+}
+
+/// A message that has at least the form of RTCP (RFC 3550, 6.4; RFC 4585, 6.1) and mostly speaks of our streams.
+fn rtcp(input: &mut Input<'_>) -> Vec<u8> {
+    let (form, kind) = (input.byte(), 200 + input.byte() % 8);
+    let mut body = [&LOCAL[usize::from(form) % 4].to_be_bytes()[..], &REMOTE[1].to_be_bytes()].concat();
+    if form & 32 == 0 {
+        body.rotate_left(4);
+    }
+    let length = usize::from(input.byte() % 12) * 4;
+    body.extend_from_slice(input.take(length));
+    body.resize(body.len().next_multiple_of(4), 0);
+    let words = (body.len() / 4) as u16;
+    [&[0x80 | form & 31, kind][..], &words.to_be_bytes(), &body].concat()
+}
+
+/// A whole stage with RTP and RTCP of any kind from the other side, while we send.
+pub fn stage(input: &[u8]) {
+    let mut input = Input::new(input);
+    let mut now = begin();
+    let gate = Arc::new(Outgoing::default());
+    gate.allow(true);
+    gate.set_connected(true);
+    let (events, mut heard) = mpsc::channel(64);
+    let [audio, video, rtx, fec] = LOCAL;
+    let streams = (LocalStream::new(audio, None), LocalStream::new(video, Some(RepairStreams { rtx, fec })));
+    let mut stage = Stage::new(gate, events, (Box::new(Ear), Box::new(Ear)), streams, now);
+    stage.bind_local(&stream(audio, "audio/opus", None));
+    stage.bind_local(&stream(video, "video/H264", Some((rtx, fec))));
+    stage.bind_remote(&stream(REMOTE[0], "audio/opus", None));
+    stage.bind_remote(&stream(REMOTE[1], "video/H264", Some((REMOTE[2], REMOTE[3]))));
+    let (mut sequence, mut timestamp) = (0_u16, 0_u32);
+    while !input.is_empty() {
+        let what = input.byte();
+        match what % 8 {
+            0 => {
+                now += input.pause();
+                stage.handle_timeout(now);
+            }
+            1 => {
+                // Not everything is RTCP; the stack drops the rest before it comes here.
+                if let Ok(packets) = rtc::rtcp::packet::unmarshal(&mut &rtcp(&mut input)[..]) {
+                    stage.handle_rtcp(now, &packets);
+                }
+            }
+            2 => {
+                let (ssrc, kind) = if what & 64 == 0 { (video, 0x41) } else { (audio, 0x78) };
+                let payload = [&[kind][..], input.take(usize::from(what) / 8)].concat();
+                timestamp = timestamp.wrapping_add(3_000);
+                stage.handle_outgoing(now, packet(ssrc, 0, timestamp, what & 32 == 0, &payload));
+            }
+            3 if what == 3 => stage.handle_new_path(now),
+            3 if what == 11 => stage.want_key(now),
+            _ => {
+                match input.byte() {
+                    255 => sequence = input.short(),
+                    250..255 => timestamp = input.long(),
+                    step => {
+                        sequence = sequence.wrapping_add(u16::from(step) % 5).wrapping_sub(u16::from(step > 240) * 9);
+                    }
+                }
+                let length = usize::from(input.byte() % 40);
+                let ssrc = REMOTE[usize::from(what >> 3) % REMOTE.len()];
+                stage.handle_rtp(now, packet(ssrc, sequence, timestamp, what & 128 != 0, input.take(length)));
+            }
+        }
+        let mut left = 0;
+        while stage.poll_write().is_some() || stage.poll_media(now).is_some() {
+            left += 1;
+            assert!(left < MOST, "the stage gives without end");
+        }
+        while heard.try_recv().is_ok() {}
+        if stage.poll_timeout(now).is_some_and(|due| due <= now) {
+            stage.handle_timeout(now);
+            let still = stage.poll_timeout(now);
+            assert!(still.is_none_or(|due| due > now) || stage.poll_media(now).is_some(), "a timer that spins");
+        }
+        let _ = stage.stats();
+    }
+}
+
+/// A protected stream of which any packets are lost or changed: what is rebuilt of the unchanged ones is what was sent.
+pub fn repair(input: &[u8]) {
+    let mut input = Input::new(input);
+    let mut now = begin();
+    let path = Path { rtt: Duration::from_millis(100), loss: f64::from(input.byte() % 64) / 128.0 + 0.02, roomy: true };
+    let honest = input.byte() < 128;
+    let (mut protector, mut mender) = (Protector::new(1, 0), Mender::new(1, None));
+    let mut sent: Vec<Bytes> = Vec::new();
+    while !input.is_empty() && sent.len() < 2_000 {
+        let what = input.byte();
+        let number = sent.len() as u64;
+        let length = usize::from(input.byte() % 20);
+        let source = packet(1, number as u16, sent.len() as u32 * 90, what & 3 == 0, input.take(length));
+        sent.push(source.payload.clone());
+        let mut rebuilt = Vec::new();
+        if what & 12 != 0 {
+            rebuilt.extend(mender.handle_source(now, number, &source.header, &source.payload));
+        }
+        for repair in protector.protect(now, &source.header, &source.payload, None, path) {
+            let mut payload = repair.payload.to_vec();
+            if !honest {
+                let place = usize::from(input.short()) % payload.len();
+                payload[place] ^= input.byte();
+            }
+            if what & 48 != 0
+                && let crate::rtp::fec::Heard::Rebuilt(some) =
+                    mender.handle_repair(now, &payload, |near| Some(u64::from(near)))
+            {
+                rebuilt.extend(some);
+            }
+        }
+        for one in rebuilt {
+            let original = sent.get(one.number as usize);
+            assert!(!honest || original == Some(&one.payload), "{} is not what was sent", one.number);
+        }
+        now += Duration::from_millis(u64::from(what) / 16);
+    }
+}
