@@ -178,6 +178,7 @@ export const call = (more: Partial<Call> = {}): Call => ({
   remote: { microphone: true, camera: true, paused: false },
   videoWanted: true,
   quality: quality(4, 'The connection is good.'),
+  stats: null,
   ...more,
 });
 

@@ -43,4 +43,8 @@ videoWanted: boolean,
 /**
  * Once media flows.
  */
-quality: Quality | null, };
+quality: Quality | null, 
+/**
+ * The last second's statistics under W3C webrtc-stats names, once media flows; after the call its last ones.
+ */
+stats: Record<string, unknown> | null, };

@@ -107,9 +107,9 @@ pub enum Tone {
 /// | `candidate-pair`       | `candidatePair`, its candidates' types and protocol among it              |
 /// | `transport`            | `transport`                                                               |
 ///
+/// Repair of pictures is `fecPacketsReceived` and what follows it; that of sound is inside Opus (`fecSamples`, `dredSamples`).
 /// Left out rather than guessed: `qpSum` of what is received (the decoder does not tell), `totalPacketSendDelay`,
-/// `fecPacketsReceived` (repair is inside Opus: `fecSamples`, `dredSamples`), `remote-outbound-rtp`, whether a codec is
-/// power-efficient; and addresses, which are nobody's business in a log.
+/// `remote-outbound-rtp`, whether a codec is power-efficient; and addresses, which are nobody's business in a log.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallStats {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use super::{DeviceChoice, Quality, Voice};
+use crate::event::CallStats;
 
 /// Everything a window shows, but for pictures and levels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
@@ -156,6 +157,10 @@ pub struct Call {
     pub video_wanted: bool,
     /// Once media flows.
     pub quality: Option<Quality>,
+    /// The last second's statistics under W3C webrtc-stats names, once media flows; after the call its last ones.
+    #[serde(skip_deserializing)]
+    #[ts(type = "Record<string, unknown> | null")]
+    pub stats: Option<Box<CallStats>>,
 }
 
 /// Who rang.

@@ -38,6 +38,8 @@ pub(super) struct Calls {
     /// The call as last shown, for its page after the end.
     last: Option<Call>,
     pub quality: Option<Quality>,
+    /// Of the last second.
+    pub stats: Option<Box<CallStats>>,
     judge: Judge,
     /// Of the call, also after its end, until the next begins.
     history: History,
@@ -223,6 +225,7 @@ impl Desk {
             told.call = Some(view.call);
             self.calls.ended = None;
             self.calls.quality = None;
+            self.calls.stats = None;
             self.calls.judge = Judge::default();
             self.calls.history = History::default();
             self.calls.figures = Figures::default();
@@ -275,6 +278,7 @@ impl Desk {
             remote: remote.unwrap_or(off),
             video_wanted: ended.video_wanted,
             quality: self.calls.quality.take(),
+            stats: self.calls.stats.take(),
         });
         self.calls.told = Milestones::default();
         self.devices.camera_on = true;
@@ -354,7 +358,9 @@ impl Desk {
             ..figures.stats(&before, &mut calls.limitation)
         };
         self.av.set_loss(second.loss_out_percent.clamp(0.0, 100.0) as u8);
-        self.event(Happened::Stats(Box::new(stats)));
+        let stats = Box::new(stats);
+        self.calls.stats = Some(stats.clone());
+        self.event(Happened::Stats(stats));
         self.devices.picture_reduced = reduced;
         self.tell_media();
         self.changed = true;

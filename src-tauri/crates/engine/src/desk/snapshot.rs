@@ -126,6 +126,7 @@ impl Desk {
             },
             video_wanted: view.video_wanted,
             quality: self.calls.quality.clone(),
+            stats: self.calls.stats.clone(),
         }
     }
 
