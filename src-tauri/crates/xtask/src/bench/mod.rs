@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{run, setup};
 
+#[cfg(unix)]
+mod busy;
 mod chromium;
 mod figures;
 mod freezes;
@@ -30,7 +32,7 @@ pub struct Options {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// What to measure; all but `net`, which takes most of an hour, when none is named
+    /// What to measure; all but `busy` and `net`, which take long, when none is named
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Calls for the set-up times
@@ -59,6 +61,8 @@ enum Part {
     Chromium,
     /// Signed in and idle
     Idle,
+    /// A call through PulseAudio while every core is busy at lower priority: 600 seconds unless told otherwise
+    Busy,
     /// Calls over emulated links, beside Chromium's (needs root)
     Net,
 }
@@ -69,7 +73,8 @@ enum Part {
 /// When something cannot be built or a call fails.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     prepare(options.yes)?;
-    let wanted = |part| (options.parts.is_empty() && part != Part::Net) || options.parts.contains(&part);
+    let wanted =
+        |part| (options.parts.is_empty() && !matches!(part, Part::Busy | Part::Net)) || options.parts.contains(&part);
     let seconds = options.seconds.unwrap_or(60);
     let mut figures = Vec::new();
     if wanted(Part::Setup) {
@@ -90,6 +95,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     if wanted(Part::Idle) {
         figures.extend(long_call::idle(seconds.min(30))?);
+    }
+    #[cfg(unix)]
+    if wanted(Part::Busy) {
+        figures.extend(busy::measure(options.seconds.unwrap_or(600))?);
     }
     if wanted(Part::Net) {
         net::measure(&options.net, options.seconds)?;

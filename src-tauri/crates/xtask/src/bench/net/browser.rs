@@ -76,7 +76,7 @@ pub fn run(profile: &Profile, links: &[LinkProfile; 2], seconds: u64, material: 
     for number in 0..profile.calls() {
         let page = |place: usize| {
             let own = folder.path().join(format!("chromium-{number}-{place}"));
-            Page::open(&lab, place, own, film.as_deref(), &material.sound)
+            Page::open(&lab, place, own, film.as_deref(), material.sound(profile))
         };
         calls.push([page(0)?, page(1)?]);
     }
@@ -98,6 +98,12 @@ pub fn run(profile: &Profile, links: &[LinkProfile; 2], seconds: u64, material: 
             [a, b].map(|page| seen(&page.run("return call.takeNotes()", &[]).unwrap_or_default(), beginning.unix_ms));
         for (place, end) in ends.iter_mut().enumerate() {
             end.cpu = after[place] - before[place];
+            if let Some(speech) = material.rates(profile) {
+                let notes = [a, b][place].run("return call.takeSound()", &[])?;
+                let heard = folder.path().join("heard.base64");
+                std::fs::write(&heard, notes.as_str().unwrap_or_default())?;
+                end.pesq = speech.rate(&heard).inspect_err(|error| println!("{error:#}")).ok();
+            }
         }
         anyhow::ensure!(ends.iter().all(|end| !end.sound.is_empty()), "a page did not tell what it saw");
         run.calls.push(ends);
@@ -128,6 +134,7 @@ fn seen(notes: &Value, begun_unix_ms: f64) -> End {
             .iter()
             .filter_map(|row| Some(Sound { at: since(row)?, samples: row[1].as_f64()?, concealed: row[2].as_f64()? }))
             .collect(),
+        pesq: None,
         cpu: 0.0,
         held_back: notes["limited"]["cpu"].as_f64(),
     }

@@ -5,12 +5,17 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::profiles::Profile;
+use super::speech::Speech;
+
 const SAMPLES_PER_SECOND: u32 = 48_000;
 
 /// Files in a folder that lasts as long as this value.
 pub struct Material {
     /// WAV, 8 s of something like speech.
-    pub sound: PathBuf,
+    sound: PathBuf,
+    /// Recorded speech; `None`: it cannot be had here.
+    speech: Option<Speech>,
     folder: tempfile::TempDir,
 }
 
@@ -23,7 +28,18 @@ impl Material {
         let folder = tempfile::tempdir()?;
         let sound = folder.path().join("speech.wav");
         write_sound(&sound)?;
-        Ok(Self { sound, folder })
+        let speech = Speech::prepare().inspect_err(|error| println!("PESQ is left out: {error:#}.")).ok();
+        Ok(Self { sound, speech, folder })
+    }
+
+    /// What is said over a link: where something gets lost, recorded speech, if there is any, so that it can be rated.
+    pub fn sound(&self, profile: &Profile) -> &Path {
+        self.rates(profile).map_or(&self.sound, |speech| &speech.file)
+    }
+
+    /// What rates the sound of this link.
+    pub fn rates(&self, profile: &Profile) -> Option<&Speech> {
+        self.speech.as_ref().filter(|_| profile.is_lossy())
     }
 
     /// Y4M, 720p30, the pattern that `ahoy-cli` shows with `--camera pattern`; some 350 MB, written when first asked for.

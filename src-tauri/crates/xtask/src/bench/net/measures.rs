@@ -45,6 +45,8 @@ pub enum Measure {
     Dropped,
     /// Sound that was invented and not silence, % of what was played.
     Concealed,
+    /// PESQ (ITU-T P.862.2) of recorded speech as it was heard, 1 to 4.6.
+    Pesq,
     /// Seconds from the first media packet to the first picture of 720 rows.
     Until720,
     /// Mean rows of the pictures shown, by time.
@@ -81,6 +83,7 @@ impl Measure {
             Self::QueueP95 => "queue p95, ms",
             Self::Dropped => "dropped by the queue, %",
             Self::Concealed => "sound concealed, %",
+            Self::Pesq => "PESQ (wideband)",
             Self::Until720 => "until 720p, s",
             Self::Height => "mean height, rows",
             Self::Cpu => "processor seconds a minute",
@@ -96,7 +99,7 @@ impl Measure {
     pub fn digits(self) -> usize {
         match self {
             Self::Sent | Self::Received | Self::BesideTcp | Self::Tcp | Self::Height => 0,
-            Self::Frozen | Self::LongestStop | Self::Concealed | Self::Dropped => 2,
+            Self::Frozen | Self::Pesq | Self::LongestStop | Self::Concealed | Self::Dropped => 2,
             _ => 1,
         }
     }
@@ -138,6 +141,7 @@ pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> Figure
         put_pictures(run, profile, from, &mut put);
     }
     put(Measure::Concealed, mean(ends().filter_map(concealed)));
+    put(Measure::Pesq, mean(ends().filter_map(|end| end.pesq)));
     put(Measure::Cpu, mean(ends().map(|end| end.cpu * 60.0 / run.seconds)));
     put(Measure::HeldBack, mean(ends().filter_map(|end| Some(100.0 * end.held_back? / run.seconds))));
     match profile.traffic {

@@ -18,6 +18,7 @@ mod ours;
 mod profiles;
 mod report;
 mod seen;
+mod speech;
 mod svg;
 
 use self::material::Material;

@@ -30,21 +30,28 @@ pub fn run(profile: &Profile, links: &[LinkProfile; 2], seconds: u64, material: 
     for number in 0..profile.calls() {
         people.push(pair(&folder.path().join(number.to_string()), &server.url)?);
     }
-    let microphone = material.sound.display().to_string();
+    let microphone = material.sound(profile).display().to_string();
+    let heard = |call: usize, place: usize| folder.path().join(format!("heard-{call}-{place}.wav"));
+    let recorded = |call, place| ["--audio-out".to_owned(), heard(call, place).display().to_string()];
     let camera = if profile.has_picture() { "pattern" } else { "none" };
     let media = ["--camera", camera, "--mic", &microphone, "--speaker", "none", "--size", "1280x720", "--fps", "30"];
     let media = [&media[..], &["--frames"]].concat();
     let mut callees = Vec::new();
-    for (_, ben) in &people {
-        let mut callee = lab.start(1, ben, &[&["listen", "--accept", "contacts"], &media[..]].concat());
+    for (number, (_, ben)) in people.iter().enumerate() {
+        let recorded = recorded(number, 1);
+        let recorded = recorded.each_ref().map(String::as_str);
+        let mut callee = lab.start(1, ben, &[&["listen", "--accept", "contacts"], &media[..], &recorded].concat());
         callee.wait_for_event("signed-in", LIMIT)?;
         callees.push(callee);
     }
     lab.arm(links[0].clone(), links[1].clone());
     let length = (seconds + 30).to_string();
-    let start =
-        |(ada, ben): &(Person, Person)| lab.start(0, ada, &[&["call", &ben.id, "--for", &length], &media[..]].concat());
-    let callers: Vec<JsonProcess> = people.iter().map(start).collect();
+    let start = |(number, (ada, ben)): (usize, &(Person, Person))| {
+        let recorded = recorded(number, 0);
+        let recorded = recorded.each_ref().map(String::as_str);
+        lab.start(0, ada, &[&["call", &ben.id, "--for", &length], &media[..], &recorded].concat())
+    };
+    let callers: Vec<JsonProcess> = people.iter().enumerate().map(start).collect();
     let beginning = lab.wait_for_media(LIMIT)?;
     let mut calls: Vec<[JsonProcess; 2]> = callers.into_iter().zip(callees).map(<[JsonProcess; 2]>::from).collect();
     let before = processor(&calls)?;
@@ -63,6 +70,9 @@ pub fn run(profile: &Profile, links: &[LinkProfile; 2], seconds: u64, material: 
         report::keep_lines(profile.name, number, &call.each_mut().map(|end| end.lines()))?;
         for (place, end) in ends.iter_mut().enumerate() {
             end.cpu = after[number][place] - before[number][place];
+            if let Some(speech) = material.rates(profile) {
+                end.pesq = speech.rate(&heard(number, place)).inspect_err(|error| println!("{error:#}")).ok();
+            }
         }
         run.calls.push(ends);
     }

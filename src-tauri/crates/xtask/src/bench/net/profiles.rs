@@ -312,6 +312,11 @@ impl Profile {
         }
     }
 
+    /// Whether something gets lost that found room.
+    pub fn is_lossy(&self) -> bool {
+        self.losing != Losing::Nothing
+    }
+
     /// Whether the way back has a capacity of its own.
     pub fn is_lopsided(&self) -> bool {
         self.back.is_some()

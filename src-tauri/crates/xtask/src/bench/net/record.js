@@ -1,5 +1,5 @@
 // Runs in tests/browser/call.html after call.start(): notes what the camera gives, what is decoded, and what is heard,
-// with times in Unix milliseconds, until call.takeNotes().
+// with times in Unix milliseconds, until call.takeNotes(); what is heard itself is for call.takeSound().
 const COLUMNS = 16;
 const ROWS = 6;
 const notes = { captured: [], shown: [], sound: [], limited: null };
@@ -53,9 +53,32 @@ const watch = async (track, note) => {
   }
 };
 
+// The sound as it is played: 16-bit samples at 48 kHz of the first channel.
+const heard = [];
+const listen = async (track) => {
+  const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
+  for (;;) {
+    const { value: sound, done } = await reader.read();
+    if (done) return;
+    const samples = new Float32Array(sound.numberOfFrames);
+    sound.copyTo(samples, { planeIndex: 0, format: 'f32-planar' });
+    sound.close();
+    heard.push(Int16Array.from(samples, (sample) => Math.max(-1, Math.min(1, sample)) * 32767));
+  }
+};
+call.takeSound = async () => {
+  const url = await new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(new Blob(heard));
+  });
+  return url.slice(url.indexOf(',') + 1);
+};
+
 const [camera] = call.stream.getVideoTracks();
 if (camera) watch(camera, (at, number) => number !== null && notes.captured.push([at, number]));
 call.connection.addEventListener('track', ({ track }) => {
+  if (track.kind === 'audio') listen(track);
   if (track.kind === 'video') watch(track, (at, number, height) => notes.shown.push([at, number, height]));
 });
 setInterval(async () => {

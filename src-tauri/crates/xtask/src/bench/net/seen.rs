@@ -33,6 +33,8 @@ pub struct End {
     pub shown: Vec<Shown>,
     /// Once a second.
     pub sound: Vec<Sound>,
+    /// PESQ of what was heard, where it is rated.
+    pub pesq: Option<f64>,
     /// Processor seconds over the measured time.
     pub cpu: f64,
     /// Seconds in which it said that the processor, not the link, limited its picture; `None` where it does not say.
