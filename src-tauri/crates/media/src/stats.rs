@@ -9,7 +9,7 @@ use serde::Serialize;
 const FREEZE_WINDOW: usize = 30;
 /// A gap counts as a freeze only if it is this much above the mean, or more.
 const FREEZE_MARGIN: Duration = Duration::from_millis(150);
-/// A gap this long, while video is known to be off, is a pause (W3C `pauseCount`: 5 seconds).
+/// Without a picture for longer than this it is (also) a pause (W3C `pauseCount`).
 const PAUSE: Duration = Duration::from_secs(5);
 
 /// Counters of received video.
@@ -160,10 +160,12 @@ impl VideoReceiveStats {
         let seconds = gap.as_secs_f64();
         self.counts.total_inter_frame_delay += seconds;
         self.counts.total_squared_inter_frame_delay += seconds * seconds;
+        // A long gap is both: neither definition leaves out what is the other.
         if gap > PAUSE {
             self.counts.pause_count += 1;
             self.counts.total_pauses_duration += seconds;
-        } else if self.is_freeze(gap) {
+        }
+        if self.is_freeze(gap) {
             self.counts.freeze_count += 1;
             self.counts.total_freezes_duration += seconds;
         }
@@ -263,14 +265,15 @@ mod tests {
     }
 
     #[test]
-    fn a_long_gap_is_a_pause_and_a_camera_switched_off_is_neither() {
+    fn a_long_gap_is_a_freeze_and_a_pause_and_a_camera_switched_off_is_neither() {
         let mut stats = VideoReceiveStats::new();
         let now = smooth(&mut stats, Instant::now(), 40);
         let now = now + Duration::from_secs(6);
         stats.on_rendered(640, 360, now);
-        assert_eq!((stats.counts().pause_count, stats.counts().freeze_count), (1, 0));
+        assert_eq!((stats.counts().pause_count, stats.counts().freeze_count), (1, 1));
+        assert!((stats.counts().total_freezes_duration - 6.0).abs() < 1e-9);
         stats.on_stopped();
         stats.on_rendered(640, 360, now + Duration::from_secs(60));
-        assert_eq!((stats.counts().pause_count, stats.counts().freeze_count), (1, 0));
+        assert_eq!((stats.counts().pause_count, stats.counts().freeze_count), (1, 1));
     }
 }
