@@ -219,6 +219,8 @@ pub struct VideoSource {
 pub struct AudioEncodeCounts {
     /// Packets encoded.
     pub packets_encoded: u64,
+    /// Those of them that were not sent because there was nothing to hear (DTX).
+    pub packets_left_out: u64,
     /// Samples of the microphone lost because the audio thread was late.
     pub microphone_overruns: u64,
     /// Times the speaker found too little to play.

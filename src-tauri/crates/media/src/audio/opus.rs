@@ -102,6 +102,8 @@ pub struct OpusSettings {
     pub packet_loss: u8,
     /// Whether packets of silence may be left out.
     pub dtx: bool,
+    /// Whether it is music: coded for its whole band, and nothing taken out that a voice can do without.
+    pub music: bool,
     /// 0 (cheap) to 10 (best).
     pub complexity: u8,
 }
@@ -115,6 +117,7 @@ impl Default for OpusSettings {
             dred: Dred::ByLoss,
             packet_loss: 5,
             dtx: false,
+            music: false,
             complexity: 9,
         }
     }
@@ -131,7 +134,7 @@ pub struct OpusPacket<'a> {
     pub silence: bool,
 }
 
-/// Collects blocks and codes them; allocates nothing after it was made.
+/// Collects blocks and codes them; allocates nothing after it was made, unless it changes between voice and music.
 pub struct OpusEncoder {
     encoder: Encoder,
     settings: OpusSettings,
@@ -140,15 +143,13 @@ pub struct OpusEncoder {
 }
 
 impl OpusEncoder {
-    /// An encoder for speech.
+    /// An encoder that codes so.
     ///
     /// # Errors
     /// [`OpusError::Codec`] when there is no memory for it, or a setting is out of range.
     pub fn new(settings: OpusSettings) -> Result<Self, OpusError> {
-        let mut encoder = Encoder::new(Channels::Mono, SampleRate::Hz48000, Application::Voip)?;
-        encoder.set_signal(Signal::Auto)?;
         let mut made = Self {
-            encoder,
+            encoder: encoder_for(settings.music)?,
             settings,
             collected: Vec::with_capacity(PacketDuration::Ms60.samples()),
             packet: vec![0; MAX_PACKET_BYTES],
@@ -162,6 +163,10 @@ impl OpusEncoder {
     /// # Errors
     /// [`OpusError::Codec`] when a setting is out of range; the ones before it then hold.
     pub fn apply(&mut self, settings: OpusSettings) -> Result<(), OpusError> {
+        if settings.music != self.settings.music {
+            // What it is for is fixed once it has coded something.
+            self.encoder = encoder_for(settings.music)?;
+        }
         self.encoder.set_bitrate(CodecBitrate::Value(settings.bitrate.as_bps().clamp(6_000, 510_000) as u32))?;
         let redundancy = Redundancy::of(&settings);
         self.encoder.set_inband_fec(if redundancy.fec { InbandFec::Mode1 } else { InbandFec::Off })?;
@@ -217,6 +222,14 @@ impl OpusEncoder {
         // Cannot fail: the request has no argument.
         let _ = self.encoder.reset();
     }
+}
+
+fn encoder_for(music: bool) -> Result<Encoder, OpusError> {
+    let (application, signal) =
+        if music { (Application::Audio, Signal::Music) } else { (Application::Voip, Signal::Auto) };
+    let mut encoder = Encoder::new(Channels::Mono, SampleRate::Hz48000, application)?;
+    encoder.set_signal(signal)?;
+    Ok(encoder)
 }
 
 /// What is spent against loss.

@@ -84,8 +84,9 @@ impl Call {
         self.next_captured = Some(captured + BLOCK_DURATION);
     }
 
-    /// Follows the budget and the path's loss.
-    pub fn plan(&mut self, share: u64, loss_percent: u8) {
+    /// Follows the budget, the path's loss, and what the person says of the sound: pauses of a voice need not be sent, those
+    /// of music are part of it.
+    pub fn plan(&mut self, share: u64, loss_percent: u8, music: bool) {
         let now = self.encoder.settings();
         let (mut bitrate, mut duration) = (now.bitrate, now.duration);
         if share > 0 {
@@ -103,7 +104,7 @@ impl Call {
         }
         // What FEC costs is spent only where something gets lost.
         let packet_loss = if now.packet_loss.abs_diff(loss_percent) >= 3 { loss_percent } else { now.packet_loss };
-        let wanted = OpusSettings { bitrate, duration, packet_loss, ..now };
+        let wanted = OpusSettings { bitrate, duration, packet_loss, music, dtx: !music, ..now };
         if wanted != now
             && let Err(error) = self.encoder.apply(wanted)
         {
@@ -119,6 +120,11 @@ impl Call {
                 let timestamp = self.timestamp;
                 self.timestamp = timestamp.wrapping_add(packet.samples);
                 self.sent.packets_encoded += 1;
+                if packet.silence {
+                    // Its time has passed, and the other side makes comfort noise meanwhile (RFC 7587, 3.1.3).
+                    self.sent.packets_left_out += 1;
+                    return;
+                }
                 let earlier = samples_to_duration(u64::from(packet.samples)).saturating_sub(BLOCK_DURATION);
                 let captured = captured.checked_sub(earlier).unwrap_or(captured);
                 match self.sender.send(OutgoingAudio { payload, timestamp, captured, voice }) {

@@ -135,6 +135,7 @@ impl State {
         microphone.catch_up();
         let mut block = SILENCE;
         let muted = self.shared.muted.load(Ordering::Acquire);
+        let music = self.treatment.settings.music;
         while let Some(captured) = microphone.read(&mut block, muted) {
             self.meter.push(&block);
             let loud = Level::of(&block).rms;
@@ -143,7 +144,8 @@ impl State {
             call.sent.microphone_overruns = microphone.overruns();
             call.pass_gap(captured);
             if self.shared.sending.load(Ordering::Acquire) {
-                call.plan(self.shared.share.load(Ordering::Relaxed), self.shared.loss_percent.load(Ordering::Relaxed));
+                let (share, loss) = (&self.shared.share, &self.shared.loss_percent);
+                call.plan(share.load(Ordering::Relaxed), loss.load(Ordering::Relaxed), music);
                 call.send(&block, captured, !muted && loud > VOICE);
             } else {
                 // What was said before the gate opened is not kept.
