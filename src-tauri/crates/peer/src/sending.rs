@@ -99,7 +99,7 @@ impl Sending {
                 return;
             }
         }
-        lock(&self.stage).count_frame(unit.key);
+        lock(&self.stage).count_frame(unit.key, unit.access_unit.len());
     }
 
     async fn ask_for_key(&mut self) {

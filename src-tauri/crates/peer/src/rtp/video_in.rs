@@ -8,7 +8,7 @@ use crate::media::VIDEO_CLOCK;
 use crate::{InboundRtp, IncomingPicture, IncomingVideo};
 use bytes::Bytes;
 use rtc::rtp::header::Header;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 /// Packets held back for one that is missing: 4 s at 2.5 Mbps.
@@ -103,6 +103,9 @@ pub(crate) struct VideoIn {
     jitter: Jitter,
     order: Order,
     held: BTreeMap<u64, Held>,
+    /// Those of them that begin a key picture. Looking through all that is held with each packet would let a flood of packets
+    /// that are of no use take a core.
+    key_starts: BTreeSet<u64>,
     missing: BTreeMap<u64, Missing>,
     mender: Mender,
     highest: Option<u64>,
@@ -127,6 +130,7 @@ impl VideoIn {
             jitter: Jitter::default(),
             order: Order::SeekingKey,
             held: BTreeMap::new(),
+            key_starts: BTreeSet::new(),
             missing: BTreeMap::new(),
             mender: Mender::new(ssrc, transport_cc),
             highest: None,
@@ -224,6 +228,9 @@ impl VideoIn {
         self.miss_until(now, number);
         self.missing.remove(&number);
         self.highest = Some(self.highest.map_or(number, |highest| highest.max(number)));
+        if h264::begins_key_picture(&held.payload) {
+            self.key_starts.insert(number);
+        }
         self.held.insert(number, held);
         if self.missing.len() > MAX_MISSING || self.held.len() > MAX_HELD {
             self.break_order(now);
@@ -260,7 +267,7 @@ impl VideoIn {
 
     /// The first packet held that begins a key picture.
     fn first_key_start(&self) -> Option<u64> {
-        self.held.iter().find(|(_, held)| h264::begins_key_picture(&held.payload)).map(|(&number, _)| number)
+        self.key_starts.first().copied()
     }
 
     /// The last packet of the picture that begins at `start`, when all of it is there.
@@ -283,14 +290,12 @@ impl VideoIn {
 
     fn whole_key_after(&self, start: u64) -> Option<u64> {
         self.missing.range(start..).next()?;
-        self.held
+        let picture = |number: u64| self.held.get(&number).map(|held| held.timestamp);
+        self.key_starts
             .range(start + 1..)
-            .filter(|(number, held)| {
-                // The first packet of its picture only: the one before belongs to another picture.
-                h264::begins_key_picture(&held.payload)
-                    && self.held.get(&(*number - 1)).is_none_or(|before| before.timestamp != held.timestamp)
-            })
-            .map(|(&number, _)| number)
+            .copied()
+            // The first packet of its picture only: the one before belongs to another picture.
+            .filter(|&number| picture(number - 1) != picture(number))
             .find(|&number| self.whole_picture_at(number).is_some())
     }
 
@@ -350,7 +355,7 @@ impl VideoIn {
     }
 
     fn forget_below_newest_key(&mut self) {
-        let newest = self.held.iter().rev().find(|(_, held)| h264::begins_key_picture(&held.payload)).map(|(&n, _)| n);
+        let newest = self.key_starts.last().copied();
         if let Some(number) = newest {
             self.forget_below(number);
         }
@@ -362,6 +367,7 @@ impl VideoIn {
     fn forget_below(&mut self, number: u64) {
         self.floor = self.floor.max(number);
         self.held = self.held.split_off(&number);
+        self.key_starts = self.key_starts.split_off(&number);
         self.missing = self.missing.split_off(&number);
     }
 

@@ -45,8 +45,8 @@ impl LocalStream {
             rtx_payload_type: None,
             fec_payload_type: None,
             transport_cc: None,
-            history: History::new(rand::random()),
             // Far from the wrap: SRTP receivers guess the rollover counter from the first packet they see (RFC 3711, 3.3.1).
+            history: History::new(rand::random::<u16>() & 0x7FFF),
             protector: Protector::new(ssrc, rand::random::<u16>() & 0x7FFF),
             stats: OutboundRtp { ssrc, ..OutboundRtp::default() },
             remote: RemoteInboundRtp::default(),

@@ -61,6 +61,8 @@ pub(crate) struct Stage {
     reports_sent: VecDeque<(u32, Instant)>,
     last_key_event: Option<Instant>,
     key_event_due: Option<Instant>,
+    /// Of the last key frame that was cut into packets.
+    last_key_bytes: usize,
     /// Second copies of retransmissions, by when they leave; at most as many as one request can name.
     copies: VecDeque<(Instant, u16)>,
     /// Feedback to send; emptied after every packet handled.
@@ -98,6 +100,7 @@ impl Stage {
             reports_sent: VecDeque::new(),
             last_key_event: None,
             key_event_due: None,
+            last_key_bytes: 0,
             copies: VecDeque::new(),
             writes: VecDeque::new(),
             unknown_packets: 0,

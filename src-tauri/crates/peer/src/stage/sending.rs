@@ -13,6 +13,10 @@ use std::time::{Duration, Instant};
 
 /// Requests for a key frame that come closer than this are one: a key frame costs ten other frames.
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(250);
+/// And key frames take no more than this share of the path, however often they are asked for, ...
+const KEY_FRAME_SHARE: f64 = 0.5;
+/// ... but nobody waits longer than this for one.
+const KEY_FRAME_WAIT: Duration = Duration::from_secs(2);
 /// A change of the target smaller than this is not told.
 const TARGET_STEP: f64 = 0.03;
 
@@ -44,7 +48,7 @@ impl Stage {
         self.video_out.forget();
         // The cut picture must not look whole to the other side.
         self.video_sequence = self.video_sequence.wrapping_add(1);
-        self.key_frame_asked(now);
+        self.want_key_frame(now, KEY_FRAME_SPACING);
     }
 
     /// Packets take another way than before.
@@ -77,11 +81,23 @@ impl Stage {
         }
     }
 
+    /// The other side asks for a key frame.
     pub(super) fn key_frame_asked(&mut self, now: Instant) {
+        self.want_key_frame(now, self.key_frame_spacing());
+    }
+
+    fn want_key_frame(&mut self, now: Instant, spacing: Duration) {
         match self.last_key_event {
-            Some(last) if now < last + KEY_FRAME_SPACING => self.key_event_due = Some(last + KEY_FRAME_SPACING),
+            Some(last) if now < last + spacing => self.key_event_due = Some(last + spacing),
             _ => self.tell_key_frame(now),
         }
+    }
+
+    /// A request of less than a round trip after the last key frame was sent before that one arrived.
+    fn key_frame_spacing(&self) -> Duration {
+        let bits = self.last_key_bytes as f64 * 8.0;
+        let takes = Duration::from_secs_f64(bits / (self.target().max(1) as f64 * KEY_FRAME_SHARE));
+        KEY_FRAME_SPACING.max(self.rtt_or_guess()).max(takes).min(KEY_FRAME_WAIT)
     }
 
     /// Our own encoder must start with a key frame: the gate has opened, or DTLS has come up.
@@ -173,8 +189,11 @@ impl Stage {
     }
 
     /// A whole picture was cut into packets.
-    pub(crate) fn count_frame(&mut self, key: bool) {
+    pub(crate) fn count_frame(&mut self, key: bool, bytes: usize) {
         self.video_out.stats.frames_sent += 1;
         self.video_out.stats.key_frames_sent += u64::from(key);
+        if key {
+            self.last_key_bytes = bytes;
+        }
     }
 }
