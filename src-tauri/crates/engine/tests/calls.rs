@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use ahoy_engine::api::{AnswerKind, CallPhase, Command, DeviceChoice, DeviceKind, Direction, EndReason};
 use ahoy_engine::media::{VideoFrame, pattern};
-use ahoy_engine::{Happened, Strangers};
+use ahoy_engine::{Happened, PictureWish, Strangers};
 use common::{LIMIT, Person, befriend, config, is_active, is_ended, rendezvous};
 
 /// Waits for a picture that satisfies.
@@ -293,6 +293,31 @@ async fn the_caller_hears_the_callee_soon_after_the_answer() {
     eprintln!("click to ringing {rang:?}; {:?}", times.lock().unwrap());
     // Wide limits, for the build is slow and the machine may be busy; `cargo xtask bench` measures.
     assert!(rang < Duration::from_secs(2) && answered.elapsed() < Duration::from_secs(3));
+    for person in [ada, ben] {
+        person.engine.shutdown().await;
+    }
+    server.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_pixels_are_sent_than_the_other_side_shows() {
+    let server = rendezvous().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(folder.path(), server.url());
+    config.picture = PictureWish { width: 640, height: 360, fps: 30 };
+    let (ada, ben) = (Person::with("Ada", config).await, Person::new("Ben", server.url()).await);
+    befriend(&ada, &ben).await;
+    ada.wish(Command::Call { id: ben.id.clone(), video: true });
+    ben.until_call("the ring", |call| call.phase == CallPhase::Incoming).await;
+    ben.wish(Command::Answer { how: AnswerKind::Video });
+    ben.until_call("the call", is_active).await;
+    let size = |frame: &VideoFrame| (frame.picture.width, frame.picture.height);
+    picture(&ben, "the whole picture", |frame| size(frame) == (640, 360)).await;
+    ben.wish(Command::SetView { width: 304, height: 171 });
+    let small = picture(&ben, "a small picture for a small window", |frame| size(frame) == (320, 180)).await;
+    assert!(pattern::read(&small.picture).is_some(), "it is the same picture");
+    ben.wish(Command::SetView { width: 1280, height: 720 });
+    picture(&ben, "the whole picture for a large window", |frame| size(frame) == (640, 360)).await;
     for person in [ada, ben] {
         person.engine.shutdown().await;
     }

@@ -6,11 +6,11 @@
 
 use std::time::{Duration, Instant};
 
-use ahoy_media::Bitrate;
 use ahoy_media::rate::{
-    ClusterId, Estimator, Feedback, Ladder, LadderInput, Pacer, PacketFate, PacketKind, RateConfig, ReportBlock,
-    SentPacket,
+    ClusterId, Estimator, Feedback, Ladder, LadderInput, Pacer, PacketFate, PacketKind, Picture, RateConfig,
+    ReportBlock, SentPacket,
 };
+use ahoy_media::units::{Bitrate, FrameRate};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -124,6 +124,7 @@ proptest! {
     #[test]
     fn a_remote_that_lies_about_its_window_gets_a_picture_all_the_same(
         window in any::<(u32, u32)>(), source in any::<(u32, u32)>(), rate in any::<u64>(), took in any::<u32>(),
+        interval in any::<Option<u32>>(),
     ) {
         let (mut ladder, mut now) = (Ladder::new(), Instant::now());
         let input = LadderInput {
@@ -131,10 +132,18 @@ proptest! {
             source,
             window: Some(window),
             encode_time: Some(Duration::from_micros(took.into())),
+            source_interval: interval.map(|micros| Duration::from_micros(micros.into())),
         };
         for _ in 0..100 {
             now += Duration::from_millis(100);
-            let _ = (ladder.handle(&input, now), ladder.reason());
+            match ladder.handle(&input, now) {
+                Picture::Paused => prop_assert!(rate < 200_000, "paused with {} bit/s", rate),
+                Picture::Send { width, height, frame_rate } => {
+                    prop_assert!((2..=source.0.max(2).next_multiple_of(2)).contains(&width), "{} wide", width);
+                    prop_assert!((2..=source.1.max(2).next_multiple_of(2)).contains(&height), "{} high", height);
+                    prop_assert!(frame_rate <= FrameRate::fps(30));
+                }
+            }
         }
     }
 }

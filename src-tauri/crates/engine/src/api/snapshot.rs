@@ -9,7 +9,7 @@ use super::{DeviceChoice, Quality, Voice};
 use crate::event::CallStats;
 
 /// Everything a window shows, but for pictures and levels.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct Snapshot {
@@ -135,7 +135,7 @@ pub struct ContactRequest {
 }
 
 /// The call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Serialize, TS)]
 #[serde(rename_all = "camelCase")]
 #[ts(export)]
 pub struct Call {
@@ -158,7 +158,6 @@ pub struct Call {
     /// Once media flows.
     pub quality: Option<Quality>,
     /// The last second's statistics under W3C webrtc-stats names, once media flows; after the call its last ones.
-    #[serde(skip_deserializing)]
     #[ts(type = "Record<string, unknown> | null")]
     pub stats: Option<Box<CallStats>>,
 }

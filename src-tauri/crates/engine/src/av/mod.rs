@@ -28,6 +28,7 @@ use ahoy_media::LatestSlot;
 use ahoy_media::audio::RingSound;
 use ahoy_media::audio::voice::BadMicrophone;
 use ahoy_media::rate::budget::{Wants, split};
+use ahoy_media::rate::useful_size;
 use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
 use ahoy_media::sync::Medium;
 use ahoy_media::units::Bitrate;
@@ -110,6 +111,8 @@ pub(crate) struct Av {
     camera_on: bool,
     /// For want of rate.
     picture_paused: bool,
+    /// How large the other side shows our picture, pixels.
+    window: Option<(u32, u32)>,
     /// What all that is sent may take; `None` before the connection says.
     budget: Option<Bitrate>,
     expected_loss: ExpectedLoss,
@@ -139,6 +142,7 @@ impl Av {
             picture,
             camera_on: false,
             picture_paused: false,
+            window: None,
             budget: None,
             expected_loss: ExpectedLoss::new(),
         })
@@ -182,7 +186,7 @@ impl Av {
     pub fn connect(&mut self, ends: Connected, incoming: AudioIn, video: &VideoIn) {
         self.in_step = incoming.2.clone();
         self.audio.order(Order::Connect { sender: ends.audio, incoming });
-        (self.budget, self.picture_paused) = (None, false);
+        (self.budget, self.picture_paused, self.window) = (None, false, None);
         self.expected_loss = ExpectedLoss::new();
         self.tell_expected_loss();
         self.audio.shared.share.store(0, Ordering::Relaxed);
@@ -241,13 +245,19 @@ impl Av {
     }
 
     /// How large the other side shows our picture, pixels; `None`: it does not say.
-    pub fn set_window(&self, window: Option<(u32, u32)>) {
+    pub fn set_window(&mut self, window: Option<(u32, u32)>) {
         self.video_send.set_window(window);
+        // Nobody probes for a rate that a small window cannot use.
+        if std::mem::replace(&mut self.window, window) != window {
+            self.share_out();
+        }
     }
 
     /// Sound first; a camera that is off leaves its share to it.
     fn share_out(&self) {
-        let camera = self.camera_on.then(|| video_send::want(self.picture));
+        let PictureWish { width, height, fps } = self.picture;
+        let (width, height) = useful_size((width, height), self.window);
+        let camera = self.camera_on.then(|| video_send::want(PictureWish { width, height, fps }));
         self.video_send.set_demand(camera.map_or(Bitrate::ZERO, |want| want.most));
         if let Some(budget) = self.budget {
             let (audio, camera_paused) = (Some(audio::WANT), self.picture_paused);

@@ -49,6 +49,16 @@ pub struct LadderInput {
     pub window: Option<(u32, u32)>,
     /// What encoding one frame took of late (mean), if frames were encoded at the present step.
     pub encode_time: Option<Duration>,
+    /// How far apart the source's frames are, if that is known: a camera in the dark gives 5 a second, whatever it was asked
+    /// for, and encoding has all that time.
+    pub source_interval: Option<Duration>,
+}
+
+impl LadderInput {
+    /// The time there is for a frame of this rung.
+    fn time_for(&self, rung: &Rung) -> Duration {
+        FrameRate::fps(rung.frames).interval().max(self.source_interval.unwrap_or_default())
+    }
 }
 
 struct Rung {
@@ -161,7 +171,7 @@ impl Ladder {
     pub fn handle(&mut self, input: &LadderInput, now: Instant) -> Picture {
         let started = *self.started.get_or_insert(now);
         self.watch_encoder(input, now);
-        let useful = useful_place(input);
+        let useful = useful_place(input.source, input.window);
         let cap = self.encoder_cap.map_or(0, |(cap, _)| cap);
         let (down, up) = (self.bearable(input.rate, now), rate_place(input.rate, MARGIN.1));
         let worst_allowed = down.max(useful).max(cap);
@@ -242,7 +252,7 @@ impl Ladder {
         let pixels = |place: usize| f64::from(RUNGS[place].height.min(input.source.1.max(1))).powi(2);
         let fits = |place: &usize| {
             let takes = took.as_secs_f64() * pixels(*place) / pixels(self.place);
-            takes <= EASY * FrameRate::fps(RUNGS[*place].frames).interval().as_secs_f64()
+            takes <= EASY * input.time_for(&RUNGS[*place]).as_secs_f64()
         };
         (wanted..self.place).find(fits).unwrap_or(self.place)
     }
@@ -252,7 +262,7 @@ impl Ladder {
             self.encoder_cap = None;
         }
         let (Some(took), Some(rung)) = (input.encode_time, RUNGS.get(self.place)) else { return };
-        if took.as_secs_f64() <= BUSY * FrameRate::fps(rung.frames).interval().as_secs_f64() {
+        if took.as_secs_f64() <= BUSY * input.time_for(rung).as_secs_f64() {
             self.busy_since = None;
             return;
         }
@@ -267,13 +277,23 @@ impl Ladder {
 
     fn picture(&self, input: &LadderInput) -> Picture {
         let Some(rung) = RUNGS.get(self.place) else { return Picture::Paused };
-        let (width, height) = (input.source.0.max(2), input.source.1.max(2));
-        // A portrait source is measured by its width.
-        let short = width.min(height);
-        let share = f64::from(rung.height.min(short)) / f64::from(short);
-        let even = |pixels: u32| ((f64::from(pixels) * share / 2.0).round() as u32 * 2).max(2);
-        Picture::Send { width: even(width), height: even(height), frame_rate: FrameRate::fps(rung.frames) }
+        let (width, height) = size_at(rung, input.source);
+        Picture::Send { width, height, frame_rate: FrameRate::fps(rung.frames) }
     }
+}
+
+/// The size of a source's picture on a rung. A portrait source is measured by its width.
+fn size_at(rung: &Rung, (width, height): (u32, u32)) -> (u32, u32) {
+    let (width, height) = (width.max(2), height.max(2));
+    let short = width.min(height);
+    let share = f64::from(rung.height.min(short)) / f64::from(short);
+    let even = |pixels: u32| ((f64::from(pixels) * share / 2.0).round() as u32 * 2).max(2);
+    (even(width), even(height))
+}
+
+/// The largest picture of which source and window make use, in pixels: with more rate than it can use nothing gets better.
+pub fn useful_size(source: (u32, u32), window: Option<(u32, u32)>) -> (u32, u32) {
+    size_at(&RUNGS[useful_place(source, window)], source)
 }
 
 /// The best rung that a rate carries, with a margin.
@@ -282,16 +302,15 @@ fn rate_place(rate: Bitrate, margin: f64) -> usize {
 }
 
 /// The best rung of which source and window make use: the smallest that is no smaller than both.
-fn useful_place(input: &LadderInput) -> usize {
+fn useful_place(source: (u32, u32), window: Option<(u32, u32)>) -> usize {
     let short = |(width, height): (u32, u32)| width.min(height);
-    let window = input.window.filter(|window| short(*window) > 0);
+    let window = window.filter(|window| short(*window) > 0);
     let needed = window.map_or(u32::MAX, |(width, height)| {
         // The picture fits into the window as a whole: one side fills it.
-        let (source_width, source_height) = (input.source.0.max(1), input.source.1.max(1));
-        let scale = (f64::from(width) / f64::from(source_width)).min(f64::from(height) / f64::from(source_height));
-        (scale * f64::from(short(input.source))).ceil() as u32
+        let scale = (f64::from(width) / f64::from(source.0.max(1))).min(f64::from(height) / f64::from(source.1.max(1)));
+        (scale * f64::from(short(source))).ceil() as u32
     });
-    let needed = needed.min(short(input.source));
+    let needed = needed.min(short(source));
     // Thirty frames each, so the last rung is never needed for its size.
     RUNGS[..PAUSED - 1].iter().rposition(|rung| rung.height >= needed).unwrap_or(0)
 }
@@ -305,7 +324,13 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn input(kbps: u64) -> LadderInput {
-        LadderInput { rate: Bitrate::kbps(kbps), source: (1920, 1080), window: None, encode_time: None }
+        LadderInput {
+            rate: Bitrate::kbps(kbps),
+            source: (1920, 1080),
+            window: None,
+            encode_time: None,
+            source_interval: None,
+        }
     }
 
     fn height(picture: Picture) -> u32 {
@@ -403,6 +428,28 @@ mod tests {
         assert_eq!((width, height), (360, 640));
         let absurd = LadderInput { source: (0, 0), window: Some((u32::MAX, 1)), ..input(400) };
         run(&mut ladder, &mut now, &absurd, 4 * SECOND);
+    }
+
+    #[test]
+    fn of_a_slow_camera_encoding_may_take_its_time() {
+        let (mut ladder, mut now) = (Ladder::new(), Instant::now());
+        let dark = LadderInput {
+            encode_time: Some(Duration::from_millis(30)),
+            source_interval: Some(Duration::from_millis(200)),
+            ..input(3_000)
+        };
+        run(&mut ladder, &mut now, &dark, 5 * SECOND);
+        assert_eq!((height(ladder.picture(&dark)), ladder.reason()), (1080, Reason::None));
+        let bright = LadderInput { source_interval: Some(Duration::from_millis(33)), ..dark };
+        let falls = run(&mut ladder, &mut now, &bright, 2 * SECOND);
+        assert_eq!((falls[0], falls[19]), (1080, 720));
+    }
+
+    #[test]
+    fn what_is_of_use_is_a_rung_of_the_sources_shape() {
+        assert_eq!(useful_size((1280, 720), None), (1280, 720));
+        assert_eq!(useful_size((1280, 720), Some((700, 394))), (854, 480));
+        assert_eq!(useful_size((720, 1280), Some((100, 178))), (180, 320));
     }
 
     #[test]

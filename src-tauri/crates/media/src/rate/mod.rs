@@ -33,7 +33,7 @@ mod train;
 mod trend;
 
 pub use estimator::{Estimator, Fall, LimitedBy, RateConfig, RateState};
-pub use ladder::{Ladder, LadderInput, Picture, Reason};
+pub use ladder::{Ladder, LadderInput, Picture, Reason, useful_size};
 pub use legacy::ReportBlock;
 pub use pacer::{Pacer, Pacing, Released};
 pub use packet::{ClusterId, Feedback, PacketFate, PacketKind, SentPacket};

@@ -321,7 +321,13 @@ impl World {
         self.estimator.set_demand(wants.most());
         let shares = split(self.estimator.target(), &wants);
         self.audio.plan = AudioPlan::for_share(shares.audio, Some(self.audio.plan.packet));
-        let input = LadderInput { rate: shares.camera, source: (1280, 720), window: None, encode_time: None };
+        let input = LadderInput {
+            rate: shares.camera,
+            source: (1280, 720),
+            window: None,
+            encode_time: None,
+            source_interval: None,
+        };
         let picture = self.ladder.handle(&input, self.now);
         match picture {
             Picture::Paused => self.camera.paused = true,
