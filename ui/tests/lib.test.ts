@@ -8,6 +8,7 @@ import { hue, initials, matches } from '../src/lib/person';
 import { isMissed, outcome, presenceLine } from '../src/lib/presence';
 import { ceiling, joined, milliseconds, percent, rate, seconds } from '../src/lib/quality';
 import { ago, clock, day, length, spoken } from '../src/lib/time';
+import { viewOf } from '../src/lib/view';
 import type { Call, DeviceList, EndReason } from '../src/lib/types';
 
 const MINUTE = 60_000;
@@ -181,5 +182,28 @@ describe('a chart', () => {
   it('says its values in words', () => {
     expect([rate(0), rate(240.4), rate(999.7), rate(2_430)]).toEqual(['0 kbps', '240 kbps', '1 Mbps', '2.4 Mbps']);
     expect([percent(0), percent(8.44), milliseconds(33.6), seconds(840)]).toEqual(['0 %', '8.4 %', '34 ms', '0.8 s']);
+  });
+});
+
+describe('the view that the other side is told of', () => {
+  const stage = { width: 700, height: 700 };
+  const seen = { ratio: 1, hidden: false };
+
+  it('is what is drawn, also of a picture that hangs over, in device pixels', () => {
+    const picture = { width: 640, height: 360 };
+    expect(viewOf(stage, null, 'cover', seen)).toEqual({ width: 704, height: 704 });
+    expect(viewOf(stage, picture, 'cover', seen)).toEqual({ width: 1248, height: 704 });
+    expect(viewOf(stage, picture, 'contain', seen)).toEqual({ width: 704, height: 400 });
+    expect(viewOf(stage, picture, 'contain', { ...seen, ratio: 2 })).toEqual({ width: 1408, height: 800 });
+  });
+
+  it('is the same for every size of a picture', () => {
+    const sizes = [[1280, 720], [854, 480], [320, 180]].map(([width = 0, height = 0]) => ({ width, height }));
+    expect(new Set(sizes.map((size) => JSON.stringify(viewOf(stage, size, 'cover', seen)))).size).toBe(1);
+  });
+
+  it('is a stamp while nobody can see it, and never beyond the protocol', () => {
+    expect(viewOf(stage, null, 'cover', { ...seen, hidden: true })).toEqual({ width: 16, height: 16 });
+    expect(viewOf({ width: 1e9, height: 0 }, null, 'cover', seen)).toEqual({ width: 65_520, height: 0 });
   });
 });

@@ -274,6 +274,23 @@ describe('an incoming call', () => {
 });
 
 describe('in a call', () => {
+  it('tells how large the picture is shown, and that nobody sees it while the window is hidden', async () => {
+    vi.useFakeTimers();
+    const { sent } = await open('in-call');
+    const hide = (hidden: boolean) => {
+      Object.defineProperty(document, 'hidden', { configurable: true, value: hidden });
+      document.dispatchEvent(new Event('visibilitychange'));
+      flushSync();
+      vi.advanceTimersByTime(400);
+    };
+    vi.advanceTimersByTime(400);
+    const first = sent('set-view').at(-1);
+    hide(true);
+    expect(sent('set-view').at(-1)).toEqual({ type: 'set-view', width: 16, height: 16 });
+    hide(false);
+    expect(sent('set-view').at(-1)).toEqual(first);
+  });
+
   it('M and V do what the buttons do', async () => {
     const { bridge } = await open('in-call');
     press('m');
