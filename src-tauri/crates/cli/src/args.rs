@@ -115,6 +115,9 @@ pub struct Common {
     /// Write each picture shown to this Y4M file or named pipe, scaled to --size.
     #[arg(long, global = true, value_name = "FILE")]
     pub video_out: Option<PathBuf>,
+    /// With --video-out: only a picture in so many seconds, so that judging pictures costs a call little.
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "0")]
+    pub video_every: Seconds,
     /// Write the sound heard to this WAV file or named pipe.
     #[arg(long, global = true, value_name = "FILE")]
     pub audio_out: Option<PathBuf>,

@@ -79,11 +79,12 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// A recorder for what the command line asks for; `None` when that is nothing.
+    /// A recorder for what the command line asks for; `None` when that is nothing. Of the pictures, one is written in each
+    /// such time.
     pub fn start(
         printer: Printer,
         frames: bool,
-        video_out: Option<PathBuf>,
+        video_out: Option<(PathBuf, Duration)>,
         audio_out: Option<PathBuf>,
         wish: PictureWish,
     ) -> anyhow::Result<Option<Self>> {
@@ -99,7 +100,9 @@ impl Recorder {
             frames,
             wish,
             waiting: Arc::clone(&waiting),
-            video: video_out.map_or(Out::None, Out::Wanted),
+            every: video_out.as_ref().map_or(Duration::ZERO, |(_, every)| *every),
+            written: None,
+            video: video_out.map_or(Out::None, |(path, _)| Out::Wanted(path)),
             audio: audio_out.map_or(Out::None, Out::Wanted),
         };
         let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writing.run(&received))?;
@@ -222,6 +225,10 @@ struct Writing {
     frames: bool,
     wish: PictureWish,
     waiting: Arc<std::sync::atomic::AtomicUsize>,
+    /// Between two pictures of the film.
+    every: Duration,
+    /// When the last of them was shown.
+    written: Option<Instant>,
     video: Out<Film>,
     audio: Out<Sound>,
 }
@@ -255,13 +262,9 @@ impl Writing {
 
     fn shown(&mut self, frame: &VideoFrame, at: Instant) {
         let picture = &frame.picture;
-        if let Out::Wanted(path) = &self.video {
-            self.video = Film::new(path, picture, self.wish).map_or_else(|error| self.give_up(&error), Out::Open);
-        }
-        if let Out::Open(film) = &mut self.video
-            && let Err(error) = film.write(picture)
-        {
-            self.video = self.give_up(&error);
+        if self.written.is_none_or(|last| at.saturating_duration_since(last) >= self.every) {
+            self.written = Some(at);
+            self.film(picture);
         }
         if self.frames {
             let shown_ms = self.millis(at);
@@ -270,6 +273,17 @@ impl Writing {
                 more["number"] = json!(reading.number);
             }
             self.printer.event(shown_ms, "shown", more, "");
+        }
+    }
+
+    fn film(&mut self, picture: &I420) {
+        if let Out::Wanted(path) = &self.video {
+            self.video = Film::new(path, picture, self.wish).map_or_else(|error| self.give_up(&error), Out::Open);
+        }
+        if let Out::Open(film) = &mut self.video
+            && let Err(error) = film.write(picture)
+        {
+            self.video = self.give_up(&error);
         }
     }
 

@@ -176,8 +176,8 @@ enum Role {
 async fn endpoint(common: &Common, role: Role) -> anyhow::Result<()> {
     let printer = Printer::new(common.json);
     let frames = common.frames && common.json;
-    let (video_out, audio_out) = (common.video_out.clone(), common.audio_out.clone());
-    let recorder = Recorder::start(printer.clone(), frames, video_out, audio_out, common.picture())?;
+    let film = common.video_out.clone().map(|path| (path, common.video_every.0));
+    let recorder = Recorder::start(printer.clone(), frames, film, common.audio_out.clone(), common.picture())?;
     let mut config = config(common);
     if let Some(recorder) = &recorder {
         config.taps = recorder.taps();
