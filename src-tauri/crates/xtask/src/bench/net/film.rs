@@ -10,11 +10,16 @@ use std::path::Path;
 mod pattern;
 
 use self::pattern::Pattern;
+pub use self::pattern::PatternReading;
 
 /// The pattern's ground repeats after so many pictures, so a film of this length loops without a jump in it.
 const PICTURES: u32 = 256;
-const WIDTH: u32 = 1280;
-const HEIGHT: u32 = 720;
+/// Of the pictures that are sent.
+pub const WIDTH: u32 = 1280;
+/// Of the pictures that are sent.
+pub const HEIGHT: u32 = 720;
+/// Of the pattern, for both programs.
+pub const SEED: u32 = 1;
 
 /// As much of a planar 4:2:0 picture as the pattern asks for.
 #[derive(Debug, Clone, Default)]
@@ -26,7 +31,6 @@ struct I420 {
     v: Vec<u8>,
 }
 
-#[allow(dead_code, reason = "reading, which is not used here, asks for consistency")]
 impl I420 {
     fn black(width: u32, height: u32) -> Self {
         let mut picture = Self::default();
@@ -58,7 +62,7 @@ impl I420 {
 pub fn write(path: &Path) -> anyhow::Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     writeln!(file, "YUV4MPEG2 W{WIDTH} H{HEIGHT} F30:1 Ip A1:1 C420jpeg")?;
-    let mut pattern = Pattern::new(1);
+    let mut pattern = Pattern::new(SEED);
     let mut picture = I420::black(WIDTH, HEIGHT);
     for number in 0..PICTURES {
         pattern.draw(&mut picture, number, 0);
@@ -68,4 +72,28 @@ pub fn write(path: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(file.flush()?)
+}
+
+/// What the pattern in a picture says, told from its luma; `None` when that is unclear.
+pub fn read(luma: &[u8], width: u32, height: u32) -> Option<PatternReading> {
+    pattern::read(&I420 { width, height, y: luma.to_vec(), ..I420::default() })
+}
+
+/// Draws single pictures of the pattern.
+pub struct Drawing {
+    pattern: Pattern,
+    picture: I420,
+}
+
+impl Drawing {
+    /// Of the pattern that is sent.
+    pub fn new() -> Self {
+        Self { pattern: Pattern::new(SEED), picture: I420::black(WIDTH, HEIGHT) }
+    }
+
+    /// The luma, [`WIDTH`] x [`HEIGHT`], of the picture that says this.
+    pub fn luma(&mut self, says: PatternReading) -> &[u8] {
+        self.pattern.draw(&mut self.picture, says.number, says.unix_ms);
+        &self.picture.y
+    }
 }

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 
+use super::measures::Measure;
 use super::profiles::Profile;
 use super::speech::Speech;
 
@@ -14,8 +15,8 @@ const SAMPLES_PER_SECOND: u32 = 48_000;
 pub struct Material {
     /// WAV, 8 s of something like speech.
     sound: PathBuf,
-    /// Recorded speech; `None`: it cannot be had here.
-    speech: Option<Speech>,
+    /// Recorded speech, or why it cannot be had here.
+    speech: Result<Speech, String>,
     folder: tempfile::TempDir,
 }
 
@@ -28,18 +29,27 @@ impl Material {
         let folder = tempfile::tempdir()?;
         let sound = folder.path().join("speech.wav");
         write_sound(&sound)?;
-        let speech = Speech::prepare().inspect_err(|error| println!("PESQ is left out: {error:#}.")).ok();
+        let speech = Speech::prepare().map_err(|error| format!("{error:#}"));
+        if let Err(why) = &speech {
+            println!("PESQ is left out: {why}.");
+        }
         Ok(Self { sound, speech, folder })
     }
 
-    /// What is said over a link: where something gets lost, recorded speech, if there is any, so that it can be rated.
+    /// What is said over a link: where sound may suffer, recorded speech, if there is any, so that it can be rated.
     pub fn sound(&self, profile: &Profile) -> &Path {
         self.rates(profile).map_or(&self.sound, |speech| &speech.file)
     }
 
     /// What rates the sound of this link.
     pub fn rates(&self, profile: &Profile) -> Option<&Speech> {
-        self.speech.as_ref().filter(|_| profile.is_lossy())
+        self.speech.as_ref().ok().filter(|_| profile.rates_sound())
+    }
+
+    /// What is not measured over this link though it should be, and why.
+    pub fn left_out(&self, profile: &Profile) -> Option<(Measure, String)> {
+        let why = self.speech.as_ref().err().filter(|_| profile.rates_sound())?;
+        Some((Measure::Pesq, why.clone()))
     }
 
     /// Y4M, 720p30, the pattern that `ahoy-cli` shows with `--camera pattern`; some 350 MB, written when first asked for.

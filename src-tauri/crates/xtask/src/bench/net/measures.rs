@@ -6,7 +6,7 @@ use std::time::Duration;
 use ahoy_testkit::link::LinkProfile;
 
 use super::profiles::{Profile, Span, Traffic};
-use super::seen::{End, Run, Shown};
+use super::seen::{End, Run, Shown, Sound};
 use crate::bench::figures::percentile;
 use crate::bench::freezes::{Freezes, freezes};
 use crate::bench::records::{Flow, LinkRecord};
@@ -15,12 +15,18 @@ use crate::bench::records::{Flow, LinkRecord};
 const WARM_UP: f64 = 5.0;
 /// So many seconds a call that paused has to come to its share again.
 const AGAIN: f64 = 10.0;
+/// So many seconds a call has to find the capacity that came back.
+const FOUND: f64 = 5.0;
+/// A picture moves again when so many are shown within a second.
+const MOVING: usize = 15;
 
 /// A figure. Where there are two directions or ends, their mean; where there are two calls, the mean of all ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Measure {
     /// Delivered media in % of what the link could carry.
     CapacityUsed,
+    /// The same from 5 s after the capacity came back on.
+    RiseUsed,
     /// Rate that came to the link, each call each way, kbps, IP headers included.
     Sent,
     /// Rate that came out of it.
@@ -37,6 +43,14 @@ pub enum Measure {
     LatencyP50,
     /// The same, 95th percentile.
     LatencyP95,
+    /// Where the capacity fell and came back, seconds from then until 15 pictures a second are shown.
+    PictureBack,
+    /// Likeness of a picture a second to the one drawn, scaled to its size: mean SSIM of luma, 1 for equal.
+    Ssim,
+    /// How much later the picture is than its sound (negative: earlier), ms; 5th percentile.
+    SyncP5,
+    /// The same, 95th percentile.
+    SyncP95,
     /// A packet's waiting time for the bottleneck, ms.
     QueueP50,
     /// The same, 95th percentile.
@@ -45,6 +59,8 @@ pub enum Measure {
     Dropped,
     /// Sound that was invented and not silence, % of what was played.
     Concealed,
+    /// Sound that was lost and rebuilt from what other packets carried of it (FEC, DRED), % of what was played.
+    Rebuilt,
     /// PESQ (ITU-T P.862.2) of recorded speech as it was heard, 1 to 4.6.
     Pesq,
     /// Seconds from the first media packet to the first picture of 720 rows.
@@ -53,6 +69,8 @@ pub enum Measure {
     Height,
     /// Processor seconds a minute of one end.
     Cpu,
+    /// Memory of one end (proportional set size), MB.
+    Memory,
     /// Time in which the processor held the picture back, % (`qualityLimitationDurations`): a check on the bench, as a
     /// busy machine would be unfair to whoever gives way.
     HeldBack,
@@ -71,6 +89,7 @@ impl Measure {
     pub fn name(self) -> &'static str {
         match self {
             Self::CapacityUsed => "capacity used, %",
+            Self::RiseUsed => "capacity used after the rise, %",
             Self::Sent => "sent, kbps",
             Self::Received => "received, kbps",
             Self::Pictures => "pictures a second",
@@ -79,14 +98,20 @@ impl Measure {
             Self::LongestStop => "longest stop, s",
             Self::LatencyP50 => "captured to decoded p50, ms",
             Self::LatencyP95 => "captured to decoded p95, ms",
+            Self::PictureBack => "picture back after, s",
+            Self::Ssim => "SSIM",
+            Self::SyncP5 => "picture after sound p5, ms",
+            Self::SyncP95 => "picture after sound p95, ms",
             Self::QueueP50 => "queue p50, ms",
             Self::QueueP95 => "queue p95, ms",
             Self::Dropped => "dropped by the queue, %",
             Self::Concealed => "sound concealed, %",
+            Self::Rebuilt => "sound rebuilt, %",
             Self::Pesq => "PESQ (wideband)",
             Self::Until720 => "until 720p, s",
             Self::Height => "mean height, rows",
             Self::Cpu => "processor seconds a minute",
+            Self::Memory => "memory (PSS), MB",
             Self::HeldBack => "held back by the processor, %",
             Self::SmallerShare => "smaller call's share, %",
             Self::BesideTcp => "beside TCP, kbps",
@@ -99,7 +124,8 @@ impl Measure {
     pub fn digits(self) -> usize {
         match self {
             Self::Sent | Self::Received | Self::BesideTcp | Self::Tcp | Self::Height => 0,
-            Self::Frozen | Self::Pesq | Self::LongestStop | Self::Concealed | Self::Dropped => 2,
+            Self::Frozen | Self::Pesq | Self::LongestStop | Self::Concealed | Self::Rebuilt | Self::Dropped => 2,
+            Self::Ssim => 3,
             _ => 1,
         }
     }
@@ -123,11 +149,10 @@ pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> Figure
     };
     let calls = run.calls.len().max(1) as f64;
     if profile.is_narrow() {
-        let used = |record: &LinkRecord, link: &LinkProfile| {
-            let could = link.could_carry(Duration::from_secs_f64(from), Duration::from_secs_f64(to))?;
-            Some(100.0 * record.delivered_bits(from, to, Flow::is_media) / could as f64)
-        };
-        put(Measure::CapacityUsed, of_links(&used));
+        put(Measure::CapacityUsed, of_links(&|record, link| used(record, link, (from, to))));
+    }
+    if let Some(from) = profile.risen.map(|rise| rise as f64 + FOUND).filter(|from| *from < to) {
+        put(Measure::RiseUsed, of_links(&|record, link| used(record, link, (from, to))));
     }
     put(Measure::Sent, of_links(&|record, _| Some(record.sent_bits(from, to, Flow::is_media) * kbps / calls)));
     put(Measure::Received, of_links(&|record, _| Some(record.delivered_bits(from, to, Flow::is_media) * kbps / calls)));
@@ -141,8 +166,10 @@ pub fn figures(run: &Run, profile: &Profile, links: &[LinkProfile; 2]) -> Figure
         put_pictures(run, profile, from, &mut put);
     }
     put(Measure::Concealed, mean(ends().filter_map(concealed)));
+    put(Measure::Rebuilt, mean(ends().filter_map(rebuilt)));
     put(Measure::Pesq, mean(ends().filter_map(|end| end.pesq)));
     put(Measure::Cpu, mean(ends().map(|end| end.cpu * 60.0 / run.seconds)));
+    put(Measure::Memory, mean(ends().map(|end| end.memory / 1e6)));
     put(Measure::HeldBack, mean(ends().filter_map(|end| Some(100.0 * end.held_back? / run.seconds))));
     match profile.traffic {
         Traffic::TwoCalls => {
@@ -192,7 +219,22 @@ fn put_pictures(run: &Run, profile: &Profile, from: f64, put: &mut impl FnMut(Me
     // The later end counts: a call is good when both see well. Never is no figure.
     let until = ends().map(|end| end.shown.iter().find(|shown| shown.height >= 720).map(|shown| shown.at));
     put(Measure::Until720, until.collect::<Option<Vec<f64>>>().and_then(|all| all.into_iter().reduce(f64::max)));
+    if let Some(rise) = profile.risen.map(|rise| rise as f64).filter(|rise| *rise < to) {
+        let back = ends().map(|end| Some(moves_from(end, rise)? - rise)).collect::<Option<Vec<f64>>>();
+        put(Measure::PictureBack, back.and_then(|all| all.into_iter().reduce(f64::max)));
+    }
+    put(Measure::Ssim, mean(ends().flat_map(|end| &end.likeness).filter(|(at, _)| *at >= from).map(|(_, like)| *like)));
+    let apart: Vec<f64> =
+        ends().flat_map(|end| &end.sound).filter(|sound| sound.at >= from).filter_map(|sound| sound.sync).collect();
+    put(Measure::SyncP5, Some(percentile(&apart, 0.05)));
+    put(Measure::SyncP95, Some(percentile(&apart, 0.95)));
     put(Measure::Height, mean(watched(from).filter_map(|(end, spans)| mean_height(end, &spans))));
+}
+
+/// Delivered media in % of what the link could carry; `None` where it has no limit.
+fn used(record: &LinkRecord, link: &LinkProfile, (from, to): Span) -> Option<f64> {
+    let could = link.could_carry(Duration::from_secs_f64(from), Duration::from_secs_f64(to))?;
+    Some(100.0 * record.delivered_bits(from, to, Flow::is_media) / could as f64)
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -239,6 +281,12 @@ fn latencies(sender: &End, receiver: &End, from: f64, to: f64) -> Vec<f64> {
     shown(receiver, from, to).filter_map(latency).collect()
 }
 
+/// The first showing from `from` on with which [`MOVING`] pictures within a second begin.
+fn moves_from(end: &End, from: f64) -> Option<f64> {
+    let times: Vec<f64> = shown(end, from, f64::INFINITY).map(|shown| shown.at).collect();
+    times.windows(MOVING).find(|some| some[MOVING - 1] - some[0] < 1.0).map(|some| some[0])
+}
+
 fn mean_height(end: &End, spans: &[Span]) -> Option<f64> {
     let (mut sum, mut seconds) = (0.0, 0.0);
     for (from, to) in spans {
@@ -252,9 +300,19 @@ fn mean_height(end: &End, spans: &[Span]) -> Option<f64> {
 }
 
 fn concealed(end: &End) -> Option<f64> {
+    share_of_played(end, |sound| Some(sound.concealed))
+}
+
+fn rebuilt(end: &End) -> Option<f64> {
+    share_of_played(end, |sound| sound.rebuilt)
+}
+
+/// How much a counter of samples grew, % of the samples played.
+fn share_of_played(end: &End, counter: impl Fn(&Sound) -> Option<f64>) -> Option<f64> {
     let (first, last) = (end.sound.first()?, end.sound.last()?);
     let samples = last.samples - first.samples;
-    (samples > 0.0).then(|| 100.0 * (last.concealed - first.concealed) / samples)
+    let grown = counter(last)? - counter(first)?;
+    (samples > 0.0).then(|| 100.0 * grown / samples)
 }
 
 fn smaller_share(flows: &[f64]) -> Option<f64> {
@@ -264,8 +322,11 @@ fn smaller_share(flows: &[f64]) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
+    use ahoy_testkit::link::Fate;
+
     use super::*;
-    use crate::bench::net::seen::Sound;
+    use crate::bench::net::profiles::ALL;
+    use crate::bench::records::Passage;
 
     fn end(shown: &[(f64, u64)], height: u32) -> End {
         let shown = shown.iter().map(|(at, number)| Shown { at: *at, number: Some(*number), height }).collect();
@@ -307,11 +368,57 @@ mod tests {
 
     #[test]
     fn only_sound_that_was_invented_and_not_silent_counts() {
-        let sound = |at, samples, concealed| Sound { at, samples, concealed };
+        let sound =
+            |at, samples, concealed| Sound { at, samples, concealed, rebuilt: Some(4.0 * concealed), sync: None };
         let end = End { sound: vec![sound(1.0, 48_000.0, 960.0), sound(2.0, 96_000.0, 1_440.0)], ..End::default() };
-        assert_eq!(concealed(&end), Some(1.0));
+        assert_eq!((concealed(&end), rebuilt(&end)), (Some(1.0), Some(4.0)));
         assert_eq!(concealed(&End::default()), None);
         assert_eq!(smaller_share(&[30.0, 10.0]), Some(25.0));
         assert_eq!(smaller_share(&[30.0]), None);
+    }
+
+    #[test]
+    fn a_picture_is_back_when_it_moves_and_not_when_a_single_one_comes() {
+        let times = [50.5, 51.6].into_iter().chain((0..60).map(|n| 53.0 + f64::from(n) / 30.0));
+        let shown: Vec<(f64, u64)> = times.zip(0..).collect();
+        assert_eq!(moves_from(&end(&shown, 360), 50.0), Some(53.0));
+        assert_eq!(moves_from(&end(&shown[..10], 360), 50.0), None);
+    }
+
+    #[test]
+    fn after_a_rise_only_what_comes_after_it_counts() {
+        let profile = ALL.iter().find(|profile| profile.name == "drop").unwrap();
+        let mut run = Run { seconds: 90.0, ..Run::default() };
+        let flow = Flow { protocol: 17, from_port: 1, to_port: 2 };
+        // Half of 2.5 Mbps from 50 s on, nothing before.
+        for second in 50..90 {
+            let at = Duration::from_secs(second);
+            for record in &mut run.records {
+                let fate = Fate::Queued(Duration::ZERO);
+                let place = record.add(Passage { at, bytes: 156_250, flow, fate, out: None });
+                record.set_out(place, at, Duration::ZERO);
+            }
+        }
+        let links = profile.links(0);
+        assert!((figures(&run, profile, &links)[&Measure::RiseUsed] - 50.0).abs() < 1e-6);
+        assert!(figures(&run, profile, &links)[&Measure::CapacityUsed] < 40.0);
+        run.seconds = 40.0;
+        assert!(!figures(&run, profile, &links).contains_key(&Measure::RiseUsed));
+    }
+
+    #[test]
+    fn sync_and_likeness_count_after_the_start() {
+        let profile = ALL.iter().find(|profile| profile.name == "kbps300").unwrap();
+        let sound = |(at, sync)| Sound { at, samples: 0.0, concealed: 0.0, rebuilt: None, sync };
+        let said = [(1.0, Some(900.0)), (6.0, Some(-50.0)), (7.0, None), (8.0, Some(10.0))];
+        let end = End {
+            sound: said.map(sound).to_vec(),
+            likeness: vec![(1.0, 0.1), (6.0, 0.8), (7.0, 0.9)],
+            ..End::default()
+        };
+        let run = Run { calls: vec![[end.clone(), end]], seconds: 15.0, ..Run::default() };
+        let found = figures(&run, profile, &profile.links(0));
+        assert_eq!((found[&Measure::SyncP5], found[&Measure::SyncP95]), (-50.0, 10.0));
+        assert!((found[&Measure::Ssim] - 0.85).abs() < 1e-9);
     }
 }

@@ -12,6 +12,7 @@ mod beside;
 mod browser;
 mod charts;
 mod film;
+mod likeness;
 mod material;
 mod measures;
 mod ours;
@@ -22,7 +23,7 @@ mod speech;
 mod svg;
 
 use self::material::Material;
-use self::measures::Figures;
+use self::measures::{Figures, Measure};
 use self::profiles::{ALL, Profile};
 use self::seen::Run;
 
@@ -69,6 +70,8 @@ pub struct Outcome {
     pub seconds: u64,
     /// By program, one for each repeat.
     pub runs: BTreeMap<Program, Vec<(Run, Figures)>>,
+    /// What should have been measured here and cannot be, with the reason.
+    pub left_out: BTreeMap<Measure, String>,
 }
 
 /// Measures; `seconds` instead of each profile's own length.
@@ -99,7 +102,8 @@ pub fn measure(options: &Options, seconds: Option<u64>) -> anyhow::Result<()> {
     let mut outcomes = Vec::new();
     for profile in profiles {
         let seconds = seconds.unwrap_or(profile.seconds);
-        let mut outcome = Outcome { profile, seconds, runs: BTreeMap::new() };
+        let left_out = material.left_out(profile).into_iter().collect();
+        let mut outcome = Outcome { profile, seconds, runs: BTreeMap::new(), left_out };
         for repeat in 0..options.repeat {
             let links = profile.links(repeat);
             for program in programs.iter().copied() {

@@ -55,6 +55,8 @@ pub struct Profile {
     pub traffic: Traffic,
     /// What our side should reach.
     pub goals: &'static [(Measure, Goal)],
+    /// The second at which the capacity comes back after a fall.
+    pub risen: Option<u64>,
     there: Capacity,
     /// `None`: as there.
     back: Option<Capacity>,
@@ -69,6 +71,7 @@ const PLAIN: Profile = Profile {
     seconds: 45,
     traffic: Traffic::Call,
     goals: &[],
+    risen: None,
     there: &[],
     back: None,
     one_way_us: 25_000,
@@ -90,6 +93,8 @@ pub const ALL: &[Profile] = &[
             (Measure::Pictures, Goal::AtLeast(29.5)),
             (Measure::LatencyP50, Goal::Below(40.0)),
             (Measure::LatencyP95, Goal::Below(70.0)),
+            (Measure::SyncP5, Goal::AtLeast(-60.0)),
+            (Measure::SyncP95, Goal::Below(30.0)),
             (Measure::Concealed, Goal::Below(0.2)),
         ],
         ..PLAIN
@@ -103,7 +108,10 @@ pub const ALL: &[Profile] = &[
             (Measure::Pictures, Goal::AtLeast(29.0)),
             (Measure::LatencyP50, Goal::Below(60.0)),
             (Measure::LatencyP95, Goal::Below(100.0)),
+            (Measure::SyncP5, Goal::AtLeast(-60.0)),
+            (Measure::SyncP95, Goal::Below(30.0)),
             (Measure::Cpu, Goal::Below(15.0)),
+            (Measure::Memory, Goal::Below(80.0)),
         ],
         ..PLAIN
     },
@@ -113,7 +121,11 @@ pub const ALL: &[Profile] = &[
         seconds: 30,
         there: &[(0, 20_000)],
         one_way_us: 20_000,
-        goals: &[(Measure::Until720, Goal::Below(3.0))],
+        goals: &[
+            (Measure::Until720, Goal::Below(3.0)),
+            (Measure::SyncP5, Goal::AtLeast(-60.0)),
+            (Measure::SyncP95, Goal::Below(30.0)),
+        ],
         ..PLAIN
     },
     Profile {
@@ -175,10 +187,24 @@ pub const ALL: &[Profile] = &[
         about: "2.5 Mbps, 0.25 from 15 s, 2.5 from 45 s",
         seconds: 90,
         there: &[(0, 2_500), (15, 250), (45, 2_500)],
+        risen: Some(45),
         goals: &[
             (Measure::LongestStop, Goal::Below(0.5)),
             (Measure::Frozen, Goal::Below(1.0)),
-            (Measure::CapacityUsed, Goal::AtLeast(85.0)),
+            (Measure::RiseUsed, Goal::AtLeast(85.0)),
+        ],
+        ..PLAIN
+    },
+    Profile {
+        name: "pause",
+        about: "1 Mbps, 0.07 from 20 s, which carries no picture, 1 from 50 s",
+        seconds: 80,
+        there: &[(0, 1_000), (20, 70), (50, 1_000)],
+        risen: Some(50),
+        goals: &[
+            (Measure::Concealed, Goal::Below(1.0)),
+            (Measure::QueueP95, Goal::Below(60.0)),
+            (Measure::PictureBack, Goal::Below(8.0)),
         ],
         ..PLAIN
     },
@@ -244,7 +270,18 @@ pub const ALL: &[Profile] = &[
             (Measure::CapacityUsed, Goal::AtLeast(85.0)),
             (Measure::QueueP95, Goal::Below(60.0)),
             (Measure::LatencyP50, Goal::Below(120.0)),
+            (Measure::SyncP5, Goal::AtLeast(-60.0)),
+            (Measure::SyncP95, Goal::Below(30.0)),
+            (Measure::Ssim, Goal::AtLeast(0.82)),
         ],
+        ..PLAIN
+    },
+    Profile {
+        name: "kbps100loss5",
+        about: "100 kbps, round trip 50 ms, 5 % lost both ways",
+        there: &[(0, 100)],
+        losing: Losing::Each(0.05),
+        goals: &[(Measure::QueueP95, Goal::Below(60.0)), (Measure::Concealed, Goal::Below(1.0))],
         ..PLAIN
     },
     Profile {
@@ -259,6 +296,14 @@ pub const ALL: &[Profile] = &[
         name: "far",
         about: "no limit, round trip 250 ms, up to 100 ms of jitter each way",
         one_way_us: 125_000,
+        jitter_ms: 100,
+        goals: &[(Measure::Concealed, Goal::Below(2.0))],
+        ..PLAIN
+    },
+    Profile {
+        name: "farther",
+        about: "no limit, round trip 500 ms, up to 100 ms of jitter each way",
+        one_way_us: 250_000,
         jitter_ms: 100,
         goals: &[(Measure::Concealed, Goal::Below(2.0))],
         ..PLAIN
@@ -312,9 +357,14 @@ impl Profile {
         }
     }
 
-    /// Whether something gets lost that found room.
-    pub fn is_lossy(&self) -> bool {
-        self.losing != Losing::Nothing
+    /// Whether sound is rated by PESQ: where packets get lost or come unevenly.
+    pub fn rates_sound(&self) -> bool {
+        self.losing != Losing::Nothing || self.jitter_ms > 0
+    }
+
+    /// Whether pictures are compared with the drawn ones, which costs some time: where a goal asks for it.
+    pub fn rates_pictures(&self) -> bool {
+        self.goal(Measure::Ssim) != Goal::None
     }
 
     /// Whether the way back has a capacity of its own.

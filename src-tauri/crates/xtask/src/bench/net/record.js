@@ -1,9 +1,20 @@
 // Runs in tests/browser/call.html after call.start(): notes what the camera gives, what is decoded, and what is heard,
-// with times in Unix milliseconds, until call.takeNotes(); what is heard itself is for call.takeSound().
+// with times in Unix milliseconds, until call.takeNotes(). args[0] says what else is kept, as it costs something: the sound
+// itself for call.takeSound(), a whole picture a second for call.takePicture().
+const [keeps] = args;
 const COLUMNS = 16;
 const ROWS = 6;
 const notes = { captured: [], shown: [], sound: [], limited: null };
 const unixMs = () => performance.timeOrigin + performance.now();
+
+const base64 = async (parts) => {
+  const url = await new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(new Blob(parts));
+  });
+  return url.slice(url.indexOf(',') + 1);
+};
 
 // CRC-16/CCITT-FALSE over the pattern's first 80 bits.
 const checksum = (bits) => {
@@ -40,7 +51,24 @@ const readNumber = async (frame) => {
   return number >>> 0;
 };
 
-const watch = async (track, note) => {
+// The luma of a picture each second.
+const pictures = [];
+let next = 0;
+const keep = async (frame, at) => {
+  if (at < next || !['I420', 'NV12'].includes(frame.format)) return;
+  next = at + 1000;
+  const { width, height } = frame.visibleRect;
+  const planes = new Uint8Array(frame.allocationSize());
+  const [{ offset, stride }] = await frame.copyTo(planes);
+  const rows = Array.from({ length: height }, (_, row) => planes.subarray(offset + row * stride).subarray(0, width));
+  pictures.push({ at, width, height, luma: new Blob(rows) });
+};
+call.takePicture = async () => {
+  const picture = pictures.shift();
+  return picture ? { ...picture, luma: await base64([picture.luma]) } : null;
+};
+
+const watch = async (track, note, look) => {
   const reader = new MediaStreamTrackProcessor({ track }).readable.getReader();
   for (;;) {
     const { value: frame, done } = await reader.read();
@@ -48,6 +76,7 @@ const watch = async (track, note) => {
     const at = unixMs();
     const height = frame.displayHeight;
     const number = await readNumber(frame).catch(() => null);
+    if (look) await look(frame, at).catch(() => null);
     frame.close();
     note(at, number, height);
   }
@@ -66,27 +95,24 @@ const listen = async (track) => {
     heard.push(Int16Array.from(samples, (sample) => Math.max(-1, Math.min(1, sample)) * 32767));
   }
 };
-call.takeSound = async () => {
-  const url = await new Promise((resolve) => {
-    const reader = new FileReader();
-    reader.onload = () => resolve(reader.result);
-    reader.readAsDataURL(new Blob(heard));
-  });
-  return url.slice(url.indexOf(',') + 1);
-};
+call.takeSound = () => base64(heard);
 
 const [camera] = call.stream.getVideoTracks();
 if (camera) watch(camera, (at, number) => number !== null && notes.captured.push([at, number]));
 call.connection.addEventListener('track', ({ track }) => {
-  if (track.kind === 'audio') listen(track);
-  if (track.kind === 'video') watch(track, (at, number, height) => notes.shown.push([at, number, height]));
+  if (track.kind === 'audio' && keeps.sound) listen(track);
+  const note = (at, number, height) => notes.shown.push([at, number, height]);
+  if (track.kind === 'video') watch(track, note, keeps.pictures && keep);
 });
 setInterval(async () => {
   const at = unixMs();
-  const { 'inbound-audio': sound, 'outbound-video': sent } = await call.stats();
+  const { 'inbound-audio': sound, 'inbound-video': picture, 'outbound-video': sent } = await call.stats();
   notes.limited = sent?.qualityLimitationDurations ?? null;
   if (!sound) return;
   const { totalSamplesReceived, concealedSamples, silentConcealedSamples } = sound;
-  notes.sound.push([at, totalSamplesReceived, concealedSamples - silentConcealedSamples]);
+  // Both say what moment of the other side's clock is played now: when the sound's is later, the picture comes after it.
+  const sync = sound.estimatedPlayoutTimestamp - picture?.estimatedPlayoutTimestamp;
+  const told = Number.isFinite(sync) ? sync : null;
+  notes.sound.push([at, totalSamplesReceived, concealedSamples - silentConcealedSamples, told]);
 }, 1000);
 call.takeNotes = () => notes;

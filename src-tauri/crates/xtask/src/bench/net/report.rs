@@ -24,8 +24,10 @@ pub fn table(outcomes: &[Outcome]) -> String {
     let mut text = String::from("| link | figure | ours | Chromium | goal | |\n|---|---|---:|---:|---|---|\n");
     for outcome in outcomes {
         for measure in outcome.measures() {
+            let nothing = if outcome.left_out.contains_key(&measure) { "left out" } else { "-" };
             let cell = |program| {
-                outcome.median(program, measure).map_or("-".to_owned(), |value| format!("{value:.*}", measure.digits()))
+                let value = outcome.median(program, measure);
+                value.map_or(nothing.to_owned(), |value| format!("{value:.*}", measure.digits()))
             };
             let ours = outcome.median(Program::Ours, measure).unwrap_or(f64::NAN);
             let (goal, verdict) = outcome.profile.goal(measure).verdict(ours);
@@ -74,10 +76,11 @@ pub fn keep_lines(link: &str, call: usize, ends: &[&[Value]]) -> anyhow::Result<
 }
 
 impl Outcome {
-    /// Every measure that a run has, or a goal names: what is missing then was not reached.
+    /// Every measure that a run has, or a goal names (what is missing then was not reached), or that had to be left out.
     fn measures(&self) -> BTreeSet<Measure> {
         let runs = self.runs.values().flatten().flat_map(|(_, figures)| figures.keys().copied());
-        runs.chain(self.profile.goals.iter().map(|(measure, _)| *measure)).collect()
+        let goals = self.profile.goals.iter().map(|(measure, _)| *measure);
+        runs.chain(goals).chain(self.left_out.keys().copied()).collect()
     }
 
     /// Over the repeats in which it has a value.
@@ -100,7 +103,12 @@ fn to_json(outcome: &Outcome) -> Value {
             let values: Vec<Option<f64>> = runs.map(|(_, figures)| figures.get(&measure).copied()).collect();
             json!({ "median": outcome.median(program, measure), "runs": values })
         };
-        json!({ "name": measure.name(), "ours": each(Program::Ours), "chromium": each(Program::Chromium), "goal": goal })
+        let (ours, chromium) = (each(Program::Ours), each(Program::Chromium));
+        let mut row = json!({ "name": measure.name(), "ours": ours, "chromium": chromium, "goal": goal });
+        if let Some(why) = outcome.left_out.get(&measure) {
+            row["left_out"] = json!(why);
+        }
+        row
     };
     let figures: Vec<Value> = outcome.measures().into_iter().map(row).collect();
     let heights: serde_json::Map<String, Value> = outcome
@@ -148,10 +156,22 @@ mod tests {
             (Program::Ours, vec![run(9.0), run(11.0), run(10.0)]),
             (Program::Chromium, vec![run(30.0)]),
         ]);
-        let outcome = Outcome { profile, seconds: 30, runs };
+        let outcome = Outcome { profile, seconds: 30, runs, left_out: BTreeMap::new() };
         let text = table(std::slice::from_ref(&outcome));
         assert!(text.contains("| start20 | processor seconds a minute | 10.0 | 30.0 |  |  |"), "{text}");
         assert!(text.contains("| start20 | until 720p, s | - | - | < 3 | MISSED |"), "{text}");
-        assert_eq!(to_json(&outcome)["figures"][1]["ours"]["median"], 10.0);
+        let figures = to_json(&outcome)["figures"].as_array().cloned().unwrap_or_default();
+        let cpu = figures.iter().find(|figure| figure["name"] == Measure::Cpu.name()).unwrap();
+        assert_eq!(cpu["ours"]["median"], 10.0);
+    }
+
+    #[test]
+    fn what_cannot_be_measured_here_is_said_with_its_reason() {
+        let profile = ALL.iter().find(|profile| profile.name == "loss30").unwrap();
+        let left_out = BTreeMap::from([(Measure::Pesq, "python3 is not there".to_owned())]);
+        let outcome = Outcome { profile, seconds: 45, runs: BTreeMap::new(), left_out };
+        let text = table(std::slice::from_ref(&outcome));
+        assert!(text.contains("| loss30 | PESQ (wideband) | left out | left out |  |  |"), "{text}");
+        assert_eq!(to_json(&outcome)["figures"][0]["left_out"], "python3 is not there");
     }
 }

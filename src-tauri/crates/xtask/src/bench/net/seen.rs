@@ -22,6 +22,10 @@ pub struct Sound {
     pub samples: f64,
     /// Samples invented that were not silence.
     pub concealed: f64,
+    /// Samples rebuilt from what other packets carried of them; `None` where it does not say.
+    pub rebuilt: Option<f64>,
+    /// How much later the picture is than its sound, ms; `None` where it does not say.
+    pub sync: Option<f64>,
 }
 
 /// What one end of a call did and saw.
@@ -35,8 +39,12 @@ pub struct End {
     pub sound: Vec<Sound>,
     /// PESQ of what was heard, where it is rated.
     pub pesq: Option<f64>,
+    /// Where pictures are rated, one a second: when, seconds since the link began, and how like the drawn one.
+    pub likeness: Vec<(f64, f64)>,
     /// Processor seconds over the measured time.
     pub cpu: f64,
+    /// Memory (PSS) at the end of it, bytes.
+    pub memory: f64,
     /// Seconds in which it said that the processor, not the link, limited its picture; `None` where it does not say.
     pub held_back: Option<f64>,
 }
