@@ -3,6 +3,7 @@
 //! Each sink `NAME` swallows what is played into it; the source `NAME_mic` gives it back, as a microphone that hears only
 //! that speaker would. (`NAME.monitor` gives the same, but programs hide monitors from people.)
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -82,6 +83,14 @@ impl Pulse {
     /// Makes a program that is about to be started use this daemon.
     pub fn apply<'a>(&self, command: &'a mut Command) -> &'a mut Command {
         command.env("PULSE_SERVER", self.server())
+    }
+
+    /// Lets other accounts of this machine use it, too.
+    ///
+    /// # Errors
+    /// When its folder cannot be opened to them.
+    pub fn open_to_all(&self) -> anyhow::Result<()> {
+        fs::set_permissions(&self.home, fs::Permissions::from_mode(0o711)).context("the folder of the sound server")
     }
 
     /// Runs `pactl` against this daemon and gives what it prints.

@@ -1,15 +1,22 @@
 //! A call through real sound servers while every core is busy with something of lower priority: sound must not notice.
+//!
+//! The call's programs run as people's do: root might raise the priority of its threads as it likes, so an account without
+//! rights is taken where there is one.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ahoy_testkit::endpoint::{Rendezvous, ada_and_ben};
-use ahoy_testkit::process::JsonProcess;
+use ahoy_testkit::process::{JsonProcess, program};
 use ahoy_testkit::pulse::{Pulse, Sink};
 use anyhow::Context as _;
 use serde_json::Value;
 
 use super::{Figure, Goal};
+use crate::{run, setup};
 
 const LIMIT: Duration = Duration::from_secs(20);
 /// Given to the start of the call before anything is counted.
@@ -41,6 +48,51 @@ impl Drop for Load {
     }
 }
 
+/// An account without rights, for the programs of the call.
+struct Ordinary {
+    user: String,
+    group: String,
+    /// `ahoy-cli` where that account may reach it.
+    program: PathBuf,
+    home: PathBuf,
+}
+
+impl Ordinary {
+    /// In `home`, which everybody may then pass through; `None` where we are no more ourselves, or there is no such account.
+    fn prepare(home: &Path) -> anyhow::Result<Option<Self>> {
+        if !setup::is_root() || run::find("setpriv").is_none() {
+            return Ok(None);
+        }
+        let id = |kind: &str| {
+            let output =
+                Command::new("id").args([kind, "nobody"]).output().ok().filter(|output| output.status.success())?;
+            Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        let (Some(user), Some(group)) = (id("-u"), id("-g")) else { return Ok(None) };
+        let own = home.join("ahoy-cli");
+        fs::copy(program("ahoy-cli"), &own)?;
+        for path in [home, &own] {
+            fs::set_permissions(path, Permissions::from_mode(0o755))?;
+        }
+        Ok(Some(Self { user, group, program: own, home: home.to_owned() }))
+    }
+
+    /// The same program with the same arguments, as this account.
+    fn wrap(&self, command: &Command) -> Command {
+        let mut wrapped = Command::new("setpriv");
+        wrapped.args(["--clear-groups", "--reuid", &self.user, "--regid", &self.group]);
+        wrapped.arg(&self.program).args(command.get_args());
+        wrapped.env("HOME", &self.home).env_remove("XDG_RUNTIME_DIR");
+        wrapped
+    }
+
+    /// Gives it all that lies in its home.
+    fn take_over(&self) -> anyhow::Result<()> {
+        let owner = format!("{}:{}", self.user, self.group);
+        run::must(Command::new("chown").arg("--recursive").arg(owner).arg(&self.home))
+    }
+}
+
 /// Measures for so many seconds.
 ///
 /// # Errors
@@ -52,10 +104,22 @@ pub fn measure(seconds: u64) -> anyhow::Result<Vec<Figure>> {
     // Each has a speaker and a microphone that hears it, so that there is an echo to take away, too.
     let sound = || Pulse::start(&[Sink { name: "room", rate: 48_000, channels: 2 }]);
     let sounds = [sound()?, sound()?];
+    let ordinary = Ordinary::prepare(folder.path())?;
+    if let Some(ordinary) = &ordinary {
+        ordinary.take_over()?;
+        sounds.iter().try_for_each(Pulse::open_to_all)?;
+    }
+    println!(
+        "The call runs as {}.",
+        if ordinary.is_some() { "nobody, an account without rights" } else { "ourselves" }
+    );
     let start = |name: &str, place: usize, arguments: &[&str]| {
         let person = if place == 0 { &people.0 } else { &people.1 };
         let mut command = person.command();
         command.arg("--json").args(arguments).args(MEDIA);
+        if let Some(ordinary) = &ordinary {
+            command = ordinary.wrap(&command);
+        }
         JsonProcess::start(name, sounds[place].apply(&mut command))
     };
     let mut callee = start("ben", 1, &["listen", "--accept", "contacts"]);
