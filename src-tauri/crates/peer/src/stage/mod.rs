@@ -5,6 +5,8 @@ mod receiving;
 mod repair;
 mod reports;
 mod sending;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use local::{LocalStream, RepairStreams, rtp_packet};
 
@@ -63,6 +65,8 @@ pub(crate) struct Stage {
     key_event_due: Option<Instant>,
     /// Of the last key frame that was cut into packets.
     last_key_bytes: usize,
+    /// What key frames had taken of the path's time at the last one, beyond what passed between them.
+    key_frame_debt: Duration,
     /// Second copies of retransmissions, by when they leave; at most as many as one request can name.
     copies: VecDeque<(Instant, u16)>,
     /// Feedback to send; emptied after every packet handled.
@@ -101,6 +105,7 @@ impl Stage {
             last_key_event: None,
             key_event_due: None,
             last_key_bytes: 0,
+            key_frame_debt: Duration::ZERO,
             copies: VecDeque::new(),
             writes: VecDeque::new(),
             unknown_packets: 0,

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 const KEY_FRAME_SPACING: Duration = Duration::from_millis(250);
 /// And key frames take no more than this share of the path, however often they are asked for, ...
 const KEY_FRAME_SHARE: f64 = 0.5;
+/// ... beyond what this much of the path's time carries: of a path that has just become narrow, the first may be lost, ...
+const KEY_FRAME_CREDIT: Duration = Duration::from_millis(1_500);
 /// ... but nobody waits longer than this for one.
 const KEY_FRAME_WAIT: Duration = Duration::from_secs(2);
 /// A change of the target smaller than this is not told.
@@ -93,15 +95,24 @@ impl Stage {
         }
     }
 
-    /// A request of less than a round trip after the last key frame was sent before that one arrived.
+    /// How long after the last key frame the next may be asked for. What is asked for within a round trip of it was asked for
+    /// before it arrived.
     fn key_frame_spacing(&self) -> Duration {
+        let owed = self.key_frame_debt.saturating_sub(KEY_FRAME_CREDIT);
+        KEY_FRAME_SPACING.max(self.rtt_or_guess()).max(owed).min(KEY_FRAME_WAIT)
+    }
+
+    /// One more key frame like the last: the time of the path's share that it takes.
+    fn owe_key_frame(&mut self, now: Instant) {
+        let since = self.last_key_event.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
         let bits = self.last_key_bytes as f64 * 8.0;
         let takes = Duration::from_secs_f64(bits / (self.target().max(1) as f64 * KEY_FRAME_SHARE));
-        KEY_FRAME_SPACING.max(self.rtt_or_guess()).max(takes).min(KEY_FRAME_WAIT)
+        self.key_frame_debt = (self.key_frame_debt.saturating_sub(since) + takes).min(2 * KEY_FRAME_WAIT);
     }
 
     /// Our own encoder must start with a key frame: the gate has opened, or DTLS has come up.
     pub(crate) fn tell_key_frame(&mut self, now: Instant) {
+        self.owe_key_frame(now);
         // When the owner is too busy to take it, try again instead of forgetting.
         let told = self.events.try_send(PeerEvent::KeyFrameWanted).is_ok();
         self.key_event_due = (!told).then(|| now + KEY_FRAME_SPACING);

@@ -18,6 +18,8 @@ use crate::event::AudioEncodeCounts;
 /// A microphone's stamps that are this much ahead of what its samples say tell of a gap, not of unpunctual callbacks. Of
 /// shorter ones the sender reports tell.
 const GAP: Duration = Duration::from_millis(200);
+/// Packets by which the other side is told of silence: where all of them are lost, the silence is taken for loss.
+const SILENCE_SENT: u32 = 3;
 
 /// A connection being served.
 pub(super) struct Call {
@@ -29,6 +31,8 @@ pub(super) struct Call {
     timestamp: u32,
     /// When the next block is captured, if the microphone goes on.
     next_captured: Option<Instant>,
+    /// Packets in a row that held nothing to hear.
+    silent: u32,
     /// The other side's first sound was decoded.
     pub heard_something: bool,
     pub sent: AudioEncodeCounts,
@@ -43,6 +47,7 @@ impl Call {
             encoder: OpusEncoder::new(OpusSettings::default())?,
             timestamp: rand::random(),
             next_captured: None,
+            silent: 0,
             heard_something: false,
             sent: AudioEncodeCounts::default(),
         })
@@ -120,8 +125,10 @@ impl Call {
                 let timestamp = self.timestamp;
                 self.timestamp = timestamp.wrapping_add(packet.samples);
                 self.sent.packets_encoded += 1;
-                if packet.silence {
-                    // Its time has passed, and the other side makes comfort noise meanwhile (RFC 7587, 3.1.3).
+                // A packet that holds nothing tells the other side to make comfort noise until more comes; when it has been
+                // told, more of them need not be sent (RFC 7587, 3.1.3). Their time has passed.
+                self.silent = if packet.silence { self.silent.saturating_add(1) } else { 0 };
+                if self.silent > SILENCE_SENT {
                     self.sent.packets_left_out += 1;
                     return;
                 }
