@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ahoy_engine::api::{DeviceChoice, Voice};
+use ahoy_engine::api::{DeviceChoice, Language, Voice};
 use ahoy_engine::{EngineConfig, ProfilePlace, device_words};
 use clap::Parser;
 
@@ -40,6 +40,7 @@ impl Arguments {
             microphone: self.mic,
             voice: self.voice,
             speaker: self.speaker,
+            language: Language::system(),
             list_devices: true,
             ..EngineConfig::new(place)
         }

@@ -8,6 +8,7 @@ use tauri::{State, WebviewWindow, async_runtime};
 
 use crate::pictures::{Feed, Which};
 use crate::shell::{Said, Shell};
+use crate::words::told;
 
 /// What a link turned out to be.
 #[derive(Debug, Serialize)]
@@ -74,7 +75,7 @@ pub async fn quality_after(shell: State<'_, Shell>, at_ms: u64) -> Result<Vec<Qu
 pub fn check_link(link: &str) -> LinkCheck {
     match ContactCard::from_link(link) {
         Ok(card) => LinkCheck::Card { id: card.id.to_string(), name: card.name, servers: card.servers },
-        Err(error) => LinkCheck::Refused { text: error.to_string() },
+        Err(error) => LinkCheck::Refused { text: told(error.into()) },
     }
 }
 

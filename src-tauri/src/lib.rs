@@ -11,6 +11,7 @@ mod commands;
 mod pictures;
 mod shell;
 mod windows;
+mod words;
 
 use ahoy_engine::Engine;
 use clap::Parser as _;

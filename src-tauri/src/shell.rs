@@ -11,6 +11,7 @@ use tauri::async_runtime::JoinHandle;
 use tokio::sync::watch;
 
 use crate::pictures::{Feed, Which};
+use crate::words;
 
 /// A sentence for the person, as an answer to a window.
 #[derive(Debug, Clone, Serialize)]
@@ -44,6 +45,7 @@ impl Shell {
     pub fn new(start: Result<EngineHandle, StartError>) -> Self {
         let (engine, outlets) = match start {
             Ok(engine) => {
+                words::follow(engine.snapshot());
                 let outlets = Outlets {
                     snapshots: engine.snapshot(),
                     levels: engine.levels(),
@@ -54,7 +56,7 @@ impl Shell {
             }
             Err(error) => {
                 tracing::error!(%error, "the engine did not start");
-                (None, Err(Said(error.to_string())))
+                (None, Err(Said(words::told((&error).into()))))
             }
         };
         Self { engine: Mutex::new(engine), outlets, subscriptions: Mutex::default(), feeds: Mutex::default() }
@@ -75,7 +77,7 @@ impl Shell {
     pub fn command(&self, command: Command) -> Result<(), Said> {
         self.outlets()?;
         match locked(&self.engine).as_ref() {
-            Some(engine) => engine.command(command).map_err(|error| Said(error.to_string())),
+            Some(engine) => engine.command(command).map_err(|error| Said(words::told(error.into()))),
             None => Ok(()),
         }
     }

@@ -8,6 +8,7 @@ use tauri::window::Color;
 use tauri::{AppHandle, LogicalPosition, Manager as _, WebviewUrl, WebviewWindow, WebviewWindowBuilder, async_runtime};
 
 use crate::shell::Shell;
+use crate::words::say;
 
 /// Label of the big window.
 pub const MAIN: &str = "main";
@@ -104,7 +105,7 @@ fn in_front(app: &AppHandle) -> bool {
 fn open_incoming(app: &AppHandle) {
     let (x, y) = incoming_place(app).unwrap_or((0.0, INCOMING_TOP));
     let built = WebviewWindowBuilder::new(app, INCOMING, WebviewUrl::App("index.html#/incoming".into()))
-        .title("Incoming call")
+        .title(say("window.incoming", &[]))
         .inner_size(INCOMING_SIZE.0, INCOMING_SIZE.1)
         .position(x, y)
         .resizable(false)

@@ -149,7 +149,13 @@ impl World {
         let tool = find("tauri-driver")
             .or_else(cached_tauri_driver)
             .context("tauri-driver is not there; `cargo xtask setup` installs it")?;
-        let environment = [("DISPLAY", self.display.name()), ("LIBGL_ALWAYS_SOFTWARE", "1"), ("NO_AT_BRIDGE", "1")];
+        // What is looked for here is looked for in English.
+        let environment = [
+            ("DISPLAY", self.display.name()),
+            ("LIBGL_ALWAYS_SOFTWARE", "1"),
+            ("NO_AT_BRIDGE", "1"),
+            ("LANGUAGE", "en"),
+        ];
         let driver = Driver::tauri(&tool, &environment)?;
         let arguments = [
             "--profile",

@@ -7,9 +7,10 @@ import { meter } from '../src/lib/level';
 import { hue, initials, matches } from '../src/lib/person';
 import { isMissed, outcome, presenceLine } from '../src/lib/presence';
 import { ceiling, joined, milliseconds, percent, rate, seconds } from '../src/lib/quality';
-import { ago, clock, day, length, spoken } from '../src/lib/time';
+import { ago, clock, day, length, spoken, timeOfDay } from '../src/lib/time';
 import { viewOf } from '../src/lib/view';
-import type { Call, DeviceList, EndReason } from '../src/lib/types';
+import { locale, speak } from '../src/lib/language.svelte';
+import type { Call, DeviceList, EndReason, Language } from '../src/lib/types';
 
 const MINUTE = 60_000;
 
@@ -25,8 +26,8 @@ describe('time', () => {
 
   it('that has gone is short, and a clock set back does not matter', () => {
     const now = 1_800_000_000_000;
-    const gone = [-5_000, 30_000, 5 * MINUTE, 3 * 60 * MINUTE, 2 * 1440 * MINUTE, 30 * 1440 * MINUTE];
-    expect(gone.map((ms) => ago(now - ms, now))).toEqual(['now', 'now', '5 min', '3 h', '2 d', '4 wk']);
+    const gone = [-5_000, 5 * MINUTE, 3 * 60 * MINUTE, 2 * 1440 * MINUTE, 30 * 1440 * MINUTE];
+    expect(gone.map((ms) => ago(now - ms, now))).toEqual(['1 min ago', '5 min ago', '3 hr ago', '2 days ago', '4 wk ago']);
   });
 
   it('of past calls is named by day, also over the change of clocks', () => {
@@ -37,6 +38,37 @@ describe('time', () => {
     expect(day(at(2, 28, 12), at(2, 29, 12))).toBe('Yesterday');
     expect(day(at(0, 5, 12), at(10, 21, 12))).toBe('5 January');
     expect(day(new Date(2024, 0, 5).getTime(), at(10, 21, 12))).toBe('5 January 2024');
+  });
+});
+
+describe('in another language', () => {
+  const now = new Date(2026, 10, 21, 18, 2).getTime();
+  const said = (language: Language) => {
+    speak(language);
+    return [
+      ago(now - 2 * 1440 * MINUTE, now), day(now - 60 * 1440 * MINUTE, now), day(now - 2 * 1440 * MINUTE, now), timeOfDay(now),
+      length(65 * MINUTE), spoken(61_000), rate(2_430), percent(8.44), seconds(840),
+    ];
+  };
+
+  it('times and figures are said and written as there', () => {
+    expect(said('de')).toEqual([
+      'vor 2 Tagen', '22. September', 'Donnerstag', '18:02', '1 Std. 5 Min.', '1 Minute, 1 Sekunde', '2,4 Mbit/s', '8,4 %', '0,8 s',
+    ]);
+    expect(said('tr')).toEqual([
+      '2 gün önce', '22 Eylül', 'Perşembe', '18:02', '1 sa. 5 dk.', '1 dakika 1 saniye', '2,4 Mbit/sn.', '%8,4', '0,8 sn.',
+    ]);
+  });
+
+  it('capitals are made as there', () => {
+    const made = (language: Language) => (speak(language), initials('ilker ışık'));
+    expect([made('tr'), made('de')]).toEqual(['İI', 'II']);
+  });
+
+  it('the system’s own place decides, where it speaks the language', () => {
+    Object.defineProperty(navigator, 'languages', { value: ['fr-CH', 'de-AT', 'en-US'], configurable: true });
+    expect((['en', 'de', 'tr'] as const).map((language) => (speak(language), locale()))).toEqual(['en-US', 'de-AT', 'tr-TR']);
+    Object.defineProperty(navigator, 'languages', { value: ['en-GB'], configurable: true });
   });
 });
 
@@ -54,12 +86,16 @@ describe('a person', () => {
     expect(matches('Cem Yılmaz', ' CEM')).toBe(true);
     expect(matches('Inês', 'ines')).toBe(true);
     expect(matches('Ben', 'x')).toBe(false);
+    // Which I of the Turkish ones somebody means is not asked.
+    for (const search of ['IŞIK', 'ışık', 'isik', 'ISIK', 'İşık']) expect(matches('Işık Ünal', search)).toBe(true);
+    expect(matches('İlker', 'ilk')).toBe(true);
+    expect(matches('Weiß', 'WEISS')).toBe(true);
   });
 
   it('is said to be reachable or not', () => {
     const now = 1_800_000_000_000;
     expect(presenceLine(contact('a', 'A', { presence: 'online' }), now)).toBe('Online');
-    expect(presenceLine(contact('a', 'A', { lastSeenMs: now - 2 * 1440 * MINUTE }), now)).toBe('Last seen 2 d ago');
+    expect(presenceLine(contact('a', 'A', { lastSeenMs: now - 2 * 1440 * MINUTE }), now)).toBe('Last seen 2 days ago');
     expect(presenceLine(contact('a', 'A', { lastSeenMs: now - 5_000 }), now)).toBe('Just left');
     expect(presenceLine(contact('a', 'A', { presence: 'online', blocked: true }), now)).toBe('Blocked');
   });

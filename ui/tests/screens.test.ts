@@ -5,6 +5,8 @@ import { flushSync } from 'svelte';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { call, contact, home, point, quality, scenes, sentence } from '../src/dev/scenes';
 import { announcement } from '../src/lib/announce';
+import { NAMES, speak } from '../src/lib/language.svelte';
+import type { Language } from '../src/lib/types';
 import { open, press, release, settled } from './helpers';
 
 const button = (name: string | RegExp) => screen.getByRole('button', { name });
@@ -20,6 +22,43 @@ describe('every screen', () => {
       rules: { 'color-contrast': { enabled: false }, region: { enabled: false }, 'scrollable-region-focusable': { enabled: false } },
     });
     expect(found.violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.html).join(' ')}`)).toEqual([]);
+  });
+});
+
+describe('every language', () => {
+  it.each(Object.keys(NAMES) as Language[])('%s fills every screen, and leaves no hole', async (language) => {
+    for (const name of Object.keys(scenes)) {
+      speak(language);
+      const { container, unmount } = await open(name);
+      expect([name, document.documentElement.lang]).toEqual([name, language]);
+      const labels = [...container.querySelectorAll('[aria-label], [title], [placeholder]')].flatMap((node) =>
+        ['aria-label', 'title', 'placeholder'].map((which) => node.getAttribute(which) ?? ''),
+      );
+      expect([container.textContent, ...labels].filter((text) => /[{}]|undefined/.test(text ?? ''))).toEqual([]);
+      unmount();
+    }
+  }, 60_000);
+
+  it('is chosen in the settings by its own name, and takes the place of the other at once', async () => {
+    const { sent, tell } = await open('settings');
+    const german = screen.getByRole('radio', { name: 'Deutsch' });
+    expect(german.closest('label')).toHaveAttribute('lang', 'de');
+    await fireEvent.click(german);
+    expect(sent('set-language')).toEqual([{ type: 'set-language', language: 'de' }]);
+    tell({ language: 'de', chosenLanguage: 'de' });
+    expect(screen.getByRole('heading', { name: 'Einstellungen' })).toBeVisible();
+    expect(document.documentElement).toHaveAttribute('lang', 'de');
+    await fireEvent.click(within(screen.getByRole('radiogroup', { name: 'Sprache' })).getByRole('radio', { name: 'Wie das System' }));
+    expect(sent('set-language').at(-1)).toEqual({ type: 'set-language', language: null });
+  });
+
+  it('sorts people by its own alphabet', async () => {
+    const names = () => [...document.querySelectorAll('.open .name')].map((node) => node.textContent);
+    const contacts = ['Ümit', 'Zoë', 'Ulf', 'Çiğdem', 'Cem', 'Işık', 'İlker', 'Veli'].map((name) => contact(name, name));
+    const { tell } = await open({ snapshot: home({ contacts, language: 'tr' }) });
+    expect(names()).toEqual(['Cem', 'Çiğdem', 'Işık', 'İlker', 'Ulf', 'Ümit', 'Veli', 'Zoë']);
+    tell({ language: 'de' });
+    expect(names()).toEqual(['Cem', 'Çiğdem', 'Işık', 'İlker', 'Ulf', 'Ümit', 'Veli', 'Zoë'].sort(new Intl.Collator('de-DE').compare));
   });
 });
 
@@ -46,7 +85,7 @@ describe('first start', () => {
 
   it('says what is wrong with the camera in its place', async () => {
     await open('first-start-no-camera');
-    expect(screen.getByText('No camera was found. Plug one in, or call with sound only.')).toBeVisible();
+    expect(screen.getByText('No camera was found. Plug one in, or go on without a picture.')).toBeVisible();
   });
 });
 
@@ -521,7 +560,7 @@ describe('after a call', () => {
   it('the page says what happened and closes by itself after ten seconds', async () => {
     vi.useFakeTimers();
     const { sent } = await open('ended');
-    expect(screen.getByText('You ended the call.', { selector: '.sentence' })).toBeVisible();
+    expect(screen.getByText('You hung up.', { selector: '.sentence' })).toBeVisible();
     expect(screen.getByText('Lasted 12 min')).toBeVisible();
     vi.advanceTimersByTime(9_900);
     expect(sent('dismiss-ended')).toEqual([]);

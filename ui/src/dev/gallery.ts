@@ -1,15 +1,17 @@
 import { mount } from 'svelte';
 import App from '../App.svelte';
 import { Face } from '../lib/face.svelte';
-import type { Theme } from '../lib/types';
+import { language, speak } from '../lib/language.svelte';
+import type { Language, Theme } from '../lib/types';
 import '../styles/base.css';
 import { DevBridge } from './bridge';
 import Gallery from './Gallery.svelte';
 import { scenes } from './scenes';
 
-// ?scene=in-call&theme=light shows one screen as the window would; without a scene, all of them.
+// ?scene=in-call&theme=light&language=de shows one screen as the window would; without a scene, all of them.
 const asked = new URLSearchParams(location.search);
 const target = document.getElementById('app') as HTMLElement;
+speak((asked.get('language') ?? language()) as Language);
 const scene = scenes[asked.get('scene') ?? '']?.();
 if (scene === undefined) {
   mount(Gallery, { target, props: { names: Object.keys(scenes) } });

@@ -1,4 +1,9 @@
+import de from '../../../src-tauri/crates/engine/words/de.json';
+import en from '../../../src-tauri/crates/engine/words/en.json';
+import tr from '../../../src-tauri/crates/engine/words/tr.json';
 import type { View } from '../screens/Home.svelte';
+import { language } from '../lib/language.svelte';
+import { t } from '../lib/words';
 import type { Call, Contact, Device, DeviceList, Devices, HistoryEntry, Quality, QualityCause, QualityFlow, QualityPoint, Sentence, Snapshot } from '../lib/types';
 
 /** A screen of the gallery, and what the engine would say to bring it about. */
@@ -22,6 +27,13 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 export const sentence = (text: string, key = 'dev'): Sentence => ({ key, params: {}, text });
+
+/** What the engine says, from its own catalogue. */
+export const said = (key: keyof typeof en, params: Record<string, string> = {}): Sentence => ({
+  key,
+  params,
+  text: { en, de, tr }[language()][key].replace(/\{(\w+)\}/g, (whole, name: string) => params[name] ?? whole),
+});
 
 const device = (id: string, label: string, more: Partial<Device> = {}): Device => ({ id, label, isDefault: false, synthetic: false, ...more });
 
@@ -111,6 +123,8 @@ export const home = (more: Partial<Snapshot> = {}): Snapshot => ({
   scanning: false,
   voice: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, music: false },
   theme: 'system',
+  language: language(),
+  chosenLanguage: null,
   notices: [],
   ...more,
 });
@@ -138,8 +152,8 @@ export const quality = (bars: number, text: string, more: Partial<Quality> = {})
 });
 
 /** A call that is not good, with what is to be done. */
-const trouble = (cause: QualityCause, bars: number, text: string, advice: string | null, now: Partial<QualityPoint> = {}): Quality =>
-  quality(bars, text, { cause, advice: advice === null ? null : sentence(advice), now: point({ bars, ...now }) });
+const trouble = (cause: QualityCause, bars: number, what: keyof typeof en, todo: keyof typeof en, now: Partial<QualityPoint> = {}): Quality =>
+  quality(bars, said(what, { name: 'Ben Okafor' }).text, { cause, advice: said(todo, { name: 'Ben Okafor' }), now: point({ bars, ...now }) });
 
 /** So many seconds of a call; `dip` says how bad each is, 0 to 1. */
 export function figures(seconds: number, dip: (ago: number) => number = () => 0): QualityPoint[] {
@@ -177,14 +191,14 @@ export const call = (more: Partial<Call> = {}): Call => ({
   local: { microphone: true, camera: true, paused: false },
   remote: { microphone: true, camera: true, paused: false },
   videoWanted: true,
-  quality: quality(4, 'The connection is good.'),
+  quality: quality(4, said('quality.good').text),
   stats: null,
   ...more,
 });
 
 const inCall = (more: Partial<Call> = {}, rest: Partial<Snapshot> = {}) => home({ call: call(more), ...rest });
 const ended = (more: Partial<Extract<Call['phase'], { type: 'ended' }>>): Call =>
-  call({ phase: { type: 'ended', reason: 'hung-up', sentence: sentence('You ended the call.'), durationMs: 12 * MINUTE, ...more } });
+  call({ phase: { type: 'ended', reason: 'hung-up', sentence: said('ended.hung-up'), durationMs: 12 * MINUTE, ...more } });
 
 const requests = [
   { id: 'hugo-1a7z-66qe-0t3m', name: 'Hugo', called: true, atMs: Date.now() - 40 * MINUTE },
@@ -199,7 +213,7 @@ export const scenes: Record<string, () => Scene> = {
       me: { ...home().me, name: null },
       contacts: [],
       history: [],
-      devices: devices({ camera: list([], { problem: sentence('No camera was found. Plug one in, or call with sound only.') }) }),
+      devices: devices({ camera: list([], { problem: said('camera.none') }) }),
     }),
     pictures: false,
   }),
@@ -207,7 +221,7 @@ export const scenes: Record<string, () => Scene> = {
   contacts: () => ({ snapshot: home({ unseenMissed: 2, requests }) }),
   'contact-offline': () => ({
     snapshot: home({
-      rendezvous: { type: 'offline', why: sentence('The server does not answer. Check your network; Ahoy keeps trying.') },
+      rendezvous: { type: 'offline', why: said('rendezvous.unreachable', { server: 'wss://rendezvous.example' }) },
       contacts: people.map((one) => ({ ...one, presence: 'unknown' as const })),
     }),
     view: { type: 'contact', id: 'elif-5m4t' },
@@ -220,8 +234,8 @@ export const scenes: Record<string, () => Scene> = {
   notices: () => ({
     snapshot: home({
       notices: [
-        { id: 1, tone: 'plain', sentence: sentence('Frida Lindqvist is now one of your contacts.') },
-        { id: 2, tone: 'warning', sentence: sentence('This link is damaged: its last letters don’t fit. Copy it again.') },
+        { id: 1, tone: 'plain', sentence: said('contact.added', { name: 'Frida Lindqvist' }) },
+        { id: 2, tone: 'warning', sentence: said('contact.link-damaged') },
       ],
     }),
   }),
@@ -234,7 +248,7 @@ export const scenes: Record<string, () => Scene> = {
   'in-call-muted': () => ({ snapshot: inCall({ local: { microphone: false, camera: false, paused: false }, remote: { microphone: false, camera: true, paused: false } }) }),
   'in-call-weak': () => ({
     snapshot: inCall({
-      quality: trouble('my-upload', 1, 'Your upload is slow.', 'Close other uploads, or use a cable or another network.', {
+      quality: trouble('my-upload', 1, 'quality.my-upload', 'advice.my-upload', {
         roundTripMs: 310,
         outbound: flow({ kbps: 240, lossPercent: 8.4, frames: 15, width: 320, height: 180 }),
       }),
@@ -244,25 +258,25 @@ export const scenes: Record<string, () => Scene> = {
   'in-call-their-upload': () => ({
     snapshot: inCall({
       remote: { microphone: true, camera: true, paused: true },
-      quality: trouble('their-upload', 1, 'Ben Okafor’s upload is slow.', 'Ben Okafor can use a cable or another network. Closing downloads here may help, too.'),
+      quality: trouble('their-upload', 1, 'quality.their-upload', 'advice.their-upload'),
     }),
   }),
   'in-call-loss': () => ({
-    snapshot: inCall({ quality: trouble('loss-in', 2, 'Part of what Ben Okafor sends you gets lost.', 'Move nearer to your Wi-Fi, or use a cable.') }),
+    snapshot: inCall({ quality: trouble('loss-in', 2, 'quality.loss-in', 'advice.loss') }),
   }),
-  'in-call-slow-computer': () => ({ snapshot: inCall({ quality: trouble('slow-computer', 2, 'This computer is too busy for the call.', 'Close other programs.') }) }),
+  'in-call-slow-computer': () => ({ snapshot: inCall({ quality: trouble('slow-computer', 2, 'quality.slow-computer', 'advice.slow-computer') }) }),
   'in-call-microphone': () => ({
-    snapshot: inCall({ quality: trouble('bad-microphone', 3, 'Your microphone is silent.', 'Is it muted on the headset? Or choose another one.') }),
+    snapshot: inCall({ quality: trouble('bad-microphone', 3, 'quality.microphone-silent', 'advice.microphone-silent') }),
   }),
-  quality: () => ({ snapshot: inCall(), past: figures(312), press: '4 of 4 bars' }),
-  'quality-weak': () => ({ ...scenes['in-call-weak']!(), press: '1 of 4 bars' }),
-  'quality-new': () => ({ snapshot: inCall({ phase: { type: 'active', sinceMs: Date.now() - 9000 } }), past: figures(9), press: '4 of 4 bars' }),
+  quality: () => ({ snapshot: inCall(), past: figures(312), press: t('quality.bars', { bars: 4 }) }),
+  'quality-weak': () => ({ ...scenes['in-call-weak']!(), press: t('quality.bars', { bars: 1 }) }),
+  'quality-new': () => ({ snapshot: inCall({ phase: { type: 'active', sinceMs: Date.now() - 9000 } }), past: figures(9), press: t('quality.bars', { bars: 4 }) }),
   'picture-paused': () => ({ snapshot: inCall({ local: { microphone: true, camera: true, paused: true }, remote: { microphone: true, camera: true, paused: true } }) }),
   'camera-off': () => ({ snapshot: inCall({ remote: { microphone: true, camera: false, paused: false } }) }),
   reconnecting: () => ({
     snapshot: inCall({
       phase: { type: 'reconnecting', lostMs: Date.now() - 4200, sinceMs: Date.now() - 5 * MINUTE },
-      quality: trouble('silence', 0, 'Nothing is coming through from Ben Okafor.', 'Wait a moment, or hang up and call again.', { roundTripMs: null, inbound: flow({ kbps: 0, frames: 0 }) }),
+      quality: trouble('silence', 0, 'quality.nothing', 'advice.nothing', { roundTripMs: null, inbound: flow({ kbps: 0, frames: 0 }) }),
     }),
   }),
   'camera-problem': () => ({
@@ -272,7 +286,7 @@ export const scenes: Record<string, () => Scene> = {
         devices: devices({
           camera: list([device('cam', 'Integrated Camera', { isDefault: true })], {
             inUse: null,
-            problem: sentence('Another program is using the camera. Close it there, or choose another camera.'),
+            problem: said('camera.busy'),
           }),
         }),
       },
@@ -281,11 +295,11 @@ export const scenes: Record<string, () => Scene> = {
   ended: () => ({ snapshot: home({ call: ended({}) }) }),
   unreachable: () => ({
     snapshot: home({
-      call: ended({ reason: 'unreachable', durationMs: 0, sentence: sentence('Ben’s computer is not reachable. They will see that you called.') }),
+      call: ended({ reason: 'unreachable', durationMs: 0, sentence: said('ended.unreachable', { name: 'Ben Okafor' }) }),
     }),
   }),
   failure: () => ({
     snapshot: home(),
-    failure: 'Ahoy is already running with this profile. Use the window that is open, or start with another profile.',
+    failure: said('start.in-use', { folder: '/home/ada/.local/share/ahoy' }).text,
   }),
 };

@@ -4,6 +4,7 @@ import type { Contact } from "./Contact";
 import type { ContactRequest } from "./ContactRequest";
 import type { Devices } from "./Devices";
 import type { HistoryEntry } from "./HistoryEntry";
+import type { Language } from "./Language";
 import type { Me } from "./Me";
 import type { Notice } from "./Notice";
 import type { RendezvousState } from "./RendezvousState";
@@ -62,6 +63,14 @@ voice: Voice,
  * Light, dark or system.
  */
 theme: Theme, 
+/**
+ * What everything is said in.
+ */
+language: Language, 
+/**
+ * The language that was chosen; `None`: as the system has it.
+ */
+chosenLanguage: Language | null, 
 /**
  * Things to tell the person, oldest first; each stays until dismissed or overtaken.
  */

@@ -1,6 +1,8 @@
 import { getContext, setContext } from 'svelte';
 import { announcement, type Announcement } from './announce';
 import type { Bridge } from './bridge';
+import { speak } from './language.svelte';
+import { byName } from './person';
 import type { Call, Command, Levels, Snapshot, Theme } from './types';
 
 /** What the window knows: the newest snapshot and levels, and the way to send wishes. */
@@ -17,8 +19,9 @@ export class Face {
     try {
       await this.bridge.subscribe(
         (snapshot) => {
+          speak(snapshot.language);
           this.said = announcement(this.snapshot, snapshot) ?? this.said;
-          this.snapshot = snapshot;
+          this.snapshot = { ...snapshot, contacts: byName(snapshot.contacts) };
         },
         (levels) => (this.levels = levels),
       );

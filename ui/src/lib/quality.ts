@@ -1,5 +1,5 @@
 import type { Call, QualityPoint } from './types';
-import { LOCALE, t } from './words';
+import { number, t } from './words';
 
 /** As many seconds as the engine keeps: ten minutes. */
 export const KEPT = 600;
@@ -29,12 +29,9 @@ export function joined(points: QualityPoint[], newer: QualityPoint[]): QualityPo
   return [...points, ...newer.filter((point) => point.atMs > last)].slice(-KEPT);
 }
 
-const number = (value: number, digits: number) =>
-  new Intl.NumberFormat(LOCALE, { maximumFractionDigits: digits, minimumFractionDigits: 0 }).format(value);
-
 /** `240 kbps`, `2.4 Mbps`. */
 export function rate(kbps: number): string {
-  return kbps >= 999.5 ? t('quality.mbps', { count: number(kbps / 1000, 1) }) : t('quality.kbps', { count: number(kbps, 0) });
+  return kbps >= 999.5 ? t('quality.mbps', { count: number(kbps / 1000, 1) }) : t('quality.kbps', { count: number(kbps) });
 }
 
 /** `0 %`, `8.4 %`. */
@@ -44,12 +41,12 @@ export function percent(value: number): string {
 
 /** `34 ms`. */
 export function milliseconds(value: number): string {
-  return t('quality.ms', { count: number(value, 0) });
+  return t('quality.ms', { count: number(value) });
 }
 
 /** `30`. */
 export function count(value: number): string {
-  return number(value, 0);
+  return number(value);
 }
 
 /** `0.8 s`. */

@@ -1,4 +1,5 @@
-import { LOCALE, t, tn } from './words';
+import { locale } from './language.svelte';
+import { t } from './words';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -21,14 +22,14 @@ export function length(ms: number): string {
   return t('time.hours', { hours: Math.floor(minutes / 60), minutes: minutes % 60 });
 }
 
-/** How long ago, short: `now`, `5 min`, `3 h`, `2 d`, `4 wk`. */
+/** How long ago, short, from a minute on: `5 min ago`, `3 hr ago`, `2 days ago`, `4 wk ago`. */
 export function ago(then: number, now: number): string {
-  const gone = Math.max(0, now - then);
-  if (gone < MINUTE) return t('time.now');
-  if (gone < HOUR) return t('time.minutes', { count: Math.floor(gone / MINUTE) });
-  if (gone < DAY) return t('time.hours-short', { count: Math.floor(gone / HOUR) });
-  if (gone < 14 * DAY) return t('time.days-short', { count: Math.floor(gone / DAY) });
-  return t('time.weeks-short', { count: Math.floor(gone / (7 * DAY)) });
+  const gone = Math.max(MINUTE, now - then);
+  const format = new Intl.RelativeTimeFormat(locale(), { style: 'short' });
+  if (gone < HOUR) return format.format(-Math.floor(gone / MINUTE), 'minute');
+  if (gone < DAY) return format.format(-Math.floor(gone / HOUR), 'hour');
+  if (gone < 14 * DAY) return format.format(-Math.floor(gone / DAY), 'day');
+  return format.format(-Math.floor(gone / (7 * DAY)), 'week');
 }
 
 function midnight(ms: number): number {
@@ -43,21 +44,21 @@ export function day(then: number, now: number): string {
   const days = Math.round((midnight(now) - midnight(then)) / DAY);
   if (days <= 0) return t('time.today');
   if (days === 1) return t('time.yesterday');
-  if (days < 7) return new Intl.DateTimeFormat(LOCALE, { weekday: 'long' }).format(then);
+  if (days < 7) return new Intl.DateTimeFormat(locale(), { weekday: 'long' }).format(then);
   const sameYear = new Date(then).getFullYear() === new Date(now).getFullYear();
   const year = sameYear ? undefined : 'numeric';
-  return new Intl.DateTimeFormat(LOCALE, { day: 'numeric', month: 'long', year }).format(then);
+  return new Intl.DateTimeFormat(locale(), { day: 'numeric', month: 'long', year }).format(then);
 }
 
 /** The time of day: `18:02`. */
 export function timeOfDay(ms: number): string {
-  return new Intl.DateTimeFormat(LOCALE, { hour: '2-digit', minute: '2-digit' }).format(ms);
+  return new Intl.DateTimeFormat(locale(), { hour: '2-digit', minute: '2-digit' }).format(ms);
 }
 
 /** A duration for a screen reader: `12 minutes, 4 seconds`. */
 export function spoken(ms: number): string {
   const total = Math.max(0, Math.floor(ms / 1000));
-  const minutes = Math.floor(total / 60);
-  const seconds = tn('time.spoken-seconds', total % 60);
-  return minutes === 0 ? seconds : `${tn('time.spoken-minutes', minutes)}, ${seconds}`;
+  const unit = (count: number, unit: string) => new Intl.NumberFormat(locale(), { style: 'unit', unit, unitDisplay: 'long' }).format(count);
+  const parts = total < 60 ? [] : [unit(Math.floor(total / 60), 'minute')];
+  return new Intl.ListFormat(locale(), { type: 'unit' }).format([...parts, unit(total % 60, 'second')]);
 }

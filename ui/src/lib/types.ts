@@ -13,6 +13,7 @@ export type { Devices } from '../gen/Devices';
 export type { Direction } from '../gen/Direction';
 export type { EndReason } from '../gen/EndReason';
 export type { HistoryEntry } from '../gen/HistoryEntry';
+export type { Language } from '../gen/Language';
 export type { Levels } from '../gen/Levels';
 export type { Me } from '../gen/Me';
 export type { MediaOn } from '../gen/MediaOn';

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use ahoy_engine::api::{AnswerKind, CallPhase, Command as Wish, DeviceChoice, EndReason, RendezvousState, Snapshot};
+use ahoy_engine::api::{
+    AnswerKind, CallPhase, Command as Wish, DeviceChoice, EndReason, Language, RendezvousState, Snapshot,
+};
 use ahoy_engine::{
     ContactCard, DeviceKind, Engine, EngineConfig, EngineHandle, Event, Happened, ProfilePlace, Strangers,
 };
@@ -44,8 +46,7 @@ fn config(common: &Common) -> EngineConfig {
     config.voice = common.voice;
     config.speaker = common.speaker.clone();
     config.picture = common.picture();
-    config.language =
-        ["LC_ALL", "LC_MESSAGES", "LANG"].iter().find_map(|name| std::env::var(name).ok()).unwrap_or_default();
+    config.language = Language::system();
     config
 }
 

@@ -8,7 +8,7 @@ use ahoy_media::audio::Block;
 use ahoy_media::video::VideoFrame;
 pub use ahoy_peer::Loopback;
 
-use crate::api::{DeviceChoice, Voice};
+use crate::api::{DeviceChoice, Language, Voice};
 pub use crate::profile::ProfilePlace;
 
 /// Where people meet who have set nothing: a rendezvous on this computer, at the port that `ahoy-server` takes.
@@ -30,8 +30,8 @@ pub struct EngineConfig {
     /// What is done to the microphone's sound for this run, instead of what is remembered, and also to that of a synthetic
     /// microphone, which else passes sample by sample.
     pub voice: Option<Voice>,
-    /// BCP 47 tag or POSIX locale of the person's language.
-    pub language: String,
+    /// The language of a person who has chosen none: the system's, where it is to be followed.
+    pub language: Language,
     /// What the camera is asked for.
     pub picture: PictureWish,
     /// What happens when somebody calls who is not a contact.
@@ -54,7 +54,7 @@ impl EngineConfig {
             microphone: None,
             speaker: None,
             voice: None,
-            language: "en".to_owned(),
+            language: Language::default(),
             picture: PictureWish::default(),
             strangers: Strangers::default(),
             list_devices: false,

@@ -1,5 +1,6 @@
 //! Starting, holding and ending an engine.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::desk::{Desk, Outlets, Posted, treatment};
 use crate::event::Event;
 use crate::profile::{Profile, ProfileError};
 use crate::store::{SchemaError, Store};
+use crate::words::Phrase;
 
 /// Everybody -> call task; full: tasks wait, media threads drop their note (each note comes again or is overtaken), a
 /// command is refused. Some 100 wait at most when a call starts.
@@ -28,29 +30,70 @@ const WORKERS: usize = 2;
 /// For tasks that do not end by themselves when everything is shut down; none is known.
 const STRAGGLERS: Duration = Duration::from_secs(5);
 
-/// Why an engine does not start. Each is a sentence.
-#[derive(Debug, thiserror::Error)]
+/// Why an engine does not start. Its text is the catalogue's.
+#[derive(Debug)]
 pub enum StartError {
     /// The profile cannot be used.
-    #[error(transparent)]
-    Profile(#[from] ProfileError),
+    Profile(ProfileError),
     /// The database is a newer program's.
-    #[error(transparent)]
-    Store(#[from] SchemaError),
+    Store(SchemaError),
     /// No thread can be started.
-    #[error("This computer lets Ahoy start no threads ({0}). Close other programs, then start Ahoy again.")]
     Threads(std::io::Error),
 }
 
-/// Why a command was not taken.
+// Without a source: the sentence says it all already.
+impl std::error::Error for StartError {}
+
+impl From<ProfileError> for StartError {
+    fn from(error: ProfileError) -> Self {
+        Self::Profile(error)
+    }
+}
+
+impl From<SchemaError> for StartError {
+    fn from(error: SchemaError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<&StartError> for Phrase {
+    fn from(error: &StartError) -> Self {
+        match error {
+            StartError::Profile(error) => error.into(),
+            StartError::Store(SchemaError::Newer) => Phrase::StartNewer {},
+            StartError::Threads(error) => Phrase::StartThreads { why: error.to_string() },
+        }
+    }
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Phrase::from(self).fmt(f)
+    }
+}
+
+/// Why a command was not taken. Its text is the catalogue's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CommandError {
     /// Too many wait.
-    #[error("Ahoy is busy just now. Try again in a moment.")]
     Busy,
     /// The engine has ended.
-    #[error("Ahoy is closing.")]
     Closed,
+}
+
+impl From<CommandError> for Phrase {
+    fn from(error: CommandError) -> Self {
+        match error {
+            CommandError::Busy => Phrase::Busy {},
+            CommandError::Closed => Phrase::Closing {},
+        }
+    }
+}
+
+impl fmt::Display for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Phrase::from(*self).fmt(f)
+    }
 }
 
 /// The way in.

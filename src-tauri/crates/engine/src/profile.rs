@@ -2,6 +2,7 @@
 
 mod identity;
 
+use std::fmt;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,28 +21,37 @@ pub enum ProfilePlace {
     Folder(PathBuf),
 }
 
-/// Why a profile cannot be used.
+/// Why a profile cannot be used. Its text is the catalogue's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
     /// Another copy of the program uses it.
-    #[error(
-        "Ahoy is already running with this profile ({0}). Use the window that is open, or start with another profile."
-    )]
     InUse(String),
     /// The identity's file does not hold an identity.
-    #[error(
-        "The identity in {0} is damaged. Restore that file from a backup; or move it away, and others must add you anew."
-    )]
     IdentityDamaged(String),
     /// It is there but cannot be read.
-    #[error("The identity in {0} cannot be read ({1}). Allow Ahoy to read that file, then start again.")]
     IdentityUnreadable(String, String),
     /// The keychain does not give it.
-    #[error("The keychain does not give out your identity ({0}). Unlock it, then start Ahoy again.")]
     Keychain(String),
     /// The system names no place for a person's data.
-    #[error("This system has no folder for your data. Start Ahoy with --profile and a folder.")]
     NoHome,
+}
+
+impl From<&ProfileError> for Phrase {
+    fn from(error: &ProfileError) -> Self {
+        match error.clone() {
+            ProfileError::InUse(folder) => Phrase::StartInUse { folder },
+            ProfileError::IdentityDamaged(file) => Phrase::StartIdentityDamaged { file },
+            ProfileError::IdentityUnreadable(file, why) => Phrase::StartIdentityUnreadable { file, why },
+            ProfileError::Keychain(why) => Phrase::StartKeychain { why },
+            ProfileError::NoHome => Phrase::StartNoHome {},
+        }
+    }
+}
+
+impl fmt::Display for ProfileError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Phrase::from(self).fmt(f)
+    }
 }
 
 /// An opened profile. Nobody else can open it while this value lives.

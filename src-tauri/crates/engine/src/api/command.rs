@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{DeviceKind, Theme, Voice};
+use super::{DeviceKind, Language, Theme, Voice};
 
 /// A wish. It is carried out by the call task; what came of it shows in the next snapshot, and an impossible wish
 /// comes back as a [`super::Notice`].
@@ -60,6 +60,8 @@ pub enum Command {
     SetVoice { voice: Voice },
     /// Light, dark, or as the system has it.
     SetTheme { theme: Theme },
+    /// What everything is said in from now on; `None`: as the system has it.
+    SetLanguage { language: Option<Language> },
     /// A notice was read.
     DismissNotice { id: u32 },
 }

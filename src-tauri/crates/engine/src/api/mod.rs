@@ -3,11 +3,13 @@
 //! Everything here is plain data and is exported to TypeScript (`ui/src/gen`).
 
 mod command;
+mod language;
 mod quality;
 mod snapshot;
 mod voice;
 
 pub use command::{AnswerKind, Command, DeviceChoice};
+pub use language::Language;
 pub use quality::{Quality, QualityCause, QualityFlow, QualityPoint};
 pub use snapshot::*;
 pub use voice::Voice;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{DeviceChoice, Quality, Voice};
+use super::{DeviceChoice, Language, Quality, Voice};
 use crate::event::CallStats;
 
 /// Everything a window shows, but for pictures and levels.
@@ -37,6 +37,10 @@ pub struct Snapshot {
     pub voice: Voice,
     /// Light, dark or system.
     pub theme: Theme,
+    /// What everything is said in.
+    pub language: Language,
+    /// The language that was chosen; `None`: as the system has it.
+    pub chosen_language: Option<Language>,
     /// Things to tell the person, oldest first; each stays until dismissed or overtaken.
     pub notices: Vec<Notice>,
 }

@@ -43,6 +43,7 @@ impl Desk {
                 self.store.set("theme", theme);
                 self.changed = true;
             }
+            Command::SetLanguage { language } => self.set_language(language),
             Command::DismissNotice { id } => {
                 self.notices.retain(|notice| notice.id != id);
                 self.changed = true;
@@ -63,7 +64,7 @@ impl Desk {
                 peer
             }
             (Err(_), Err(error)) => {
-                return self.notify(Phrase::LinkDamaged { why: error.to_string() }, NoticeTone::Warning);
+                return self.notify(error.into(), NoticeTone::Warning);
             }
         };
         if peer == self.me {

@@ -6,6 +6,7 @@
 mod calls;
 mod commands;
 mod devices;
+mod language;
 mod mail;
 mod people;
 mod snapshot;
@@ -107,7 +108,7 @@ impl Desk {
         let identity = profile.identity();
         let me = identity.id();
         let mut desk = Self {
-            words: Words::of(&config.language),
+            words: Words::of(language::chosen(&store).unwrap_or(config.language)),
             devices: DeviceDesk::new(&config, &store),
             mail: Mail::new(&store),
             calls: Calls::default(),

@@ -1,6 +1,6 @@
 //! Contacts, requests, blocked IDs: who may ring.
 
-use ahoy_protocol::{AhoyId, CardError, ContactCard, LinkError, check_name, limits};
+use ahoy_protocol::{AhoyId, CardError, ContactCard, check_name, limits};
 use ahoy_session::Relation;
 
 use super::Desk;
@@ -49,10 +49,7 @@ impl Desk {
     pub(super) fn add_contact(&mut self, link: &str) {
         let card = match ContactCard::from_link(link) {
             Ok(card) => card,
-            Err(LinkError::NewerVersion) => return self.notify(Phrase::LinkNewer {}, NoticeTone::Warning),
-            Err(error) => {
-                return self.notify(Phrase::LinkDamaged { why: error.to_string() }, NoticeTone::Warning);
-            }
+            Err(error) => return self.notify(error.into(), NoticeTone::Warning),
         };
         if card.id == self.me {
             return self.notify(Phrase::LinkOwn {}, NoticeTone::Warning);

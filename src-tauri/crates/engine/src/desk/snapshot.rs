@@ -4,7 +4,7 @@ use ahoy_protocol::AhoyId;
 use ahoy_session::{CallView, Phase, State};
 
 use super::mail::Standing;
-use super::{Desk, texts};
+use super::{Desk, language, texts};
 use crate::api::{Call, CallPhase, Contact, ContactRequest, Me, MediaOn, Presence, RendezvousState, Snapshot, Theme};
 
 /// The own card's link and drawing, which take a while to make and seldom change.
@@ -60,6 +60,8 @@ impl Desk {
             scanning: self.scanning,
             voice: self.voice(),
             theme: self.theme(),
+            language: self.words.language(),
+            chosen_language: language::chosen(&self.store),
             notices: self.notices.clone(),
         }
     }

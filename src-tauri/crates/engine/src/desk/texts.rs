@@ -1,7 +1,7 @@
 //! Facts of other crates in the API's terms and in sentences.
 
 use ahoy_devices::{DeviceError, Kind, Selection};
-use ahoy_protocol::AhoyId;
+use ahoy_protocol::{AhoyId, LinkError};
 
 use crate::api::{DeviceChoice, DeviceKind, Direction, EndReason};
 use crate::words::Phrase;
@@ -80,11 +80,6 @@ pub(super) fn device_problem(kind: Kind, error: &DeviceError) -> Phrase {
     }
 }
 
-/// A file's path and what is wrong with it.
-fn file(path: &str, detail: &str) -> String {
-    format!("{path}: {detail}.")
-}
-
 fn camera_problem(error: &DeviceError) -> Phrase {
     match error {
         DeviceError::NotFound { id: None, .. } | DeviceError::NoSystem { .. } => Phrase::CameraNone {},
@@ -93,8 +88,8 @@ fn camera_problem(error: &DeviceError) -> Phrase {
         DeviceError::Denied { .. } => Phrase::CameraDenied {},
         DeviceError::Unsupported { .. } => Phrase::CameraFormat {},
         DeviceError::Lost { .. } => Phrase::CameraLost {},
-        DeviceError::Hung { .. } => Phrase::CameraFailed { why: "it does not answer".to_owned() },
-        DeviceError::File { path, detail, .. } => Phrase::CameraFile { why: file(path, detail) },
+        DeviceError::Hung { .. } => Phrase::CameraFailed {},
+        DeviceError::File { path, detail, .. } => Phrase::CameraFile { file: path.clone(), why: detail.clone() },
     }
 }
 
@@ -106,8 +101,8 @@ fn microphone_problem(error: &DeviceError) -> Phrase {
         DeviceError::Denied { .. } => Phrase::MicrophoneDenied {},
         DeviceError::Unsupported { .. } => Phrase::MicrophoneFormat {},
         DeviceError::Lost { .. } => Phrase::MicrophoneLost {},
-        DeviceError::Hung { .. } => Phrase::MicrophoneFailed { why: "it does not answer".to_owned() },
-        DeviceError::File { path, detail, .. } => Phrase::MicrophoneFile { why: file(path, detail) },
+        DeviceError::Hung { .. } => Phrase::MicrophoneFailed {},
+        DeviceError::File { path, detail, .. } => Phrase::MicrophoneFile { file: path.clone(), why: detail.clone() },
     }
 }
 
@@ -119,7 +114,18 @@ fn speaker_problem(error: &DeviceError) -> Phrase {
         DeviceError::Denied { .. } => Phrase::SpeakerDenied {},
         DeviceError::Unsupported { .. } => Phrase::SpeakerFormat {},
         DeviceError::Lost { .. } => Phrase::SpeakerLost {},
-        DeviceError::Hung { .. } => Phrase::SpeakerFailed { why: "it does not answer".to_owned() },
-        DeviceError::File { path, detail, .. } => Phrase::SpeakerFile { why: file(path, detail) },
+        DeviceError::Hung { .. } => Phrase::SpeakerFailed {},
+        DeviceError::File { path, detail, .. } => Phrase::SpeakerFile { file: path.clone(), why: detail.clone() },
+    }
+}
+
+impl From<LinkError> for Phrase {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::NotALink => Phrase::LinkNone {},
+            LinkError::Damaged => Phrase::LinkDamaged {},
+            LinkError::NewerVersion => Phrase::LinkNewer {},
+            LinkError::Contents => Phrase::LinkContents {},
+        }
     }
 }

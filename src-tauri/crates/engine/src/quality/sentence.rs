@@ -49,6 +49,7 @@ pub(crate) fn advice(verdict: &Verdict, name: &str) -> Option<Phrase> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::Language;
     use crate::quality::ORDER;
     use crate::words::Words;
 
@@ -58,7 +59,7 @@ mod tests {
 
     #[test]
     fn every_cause_has_a_sentence_of_its_own_and_advice_when_it_matters() {
-        let words = Words::of("en");
+        let words = Words::of(Language::En);
         let mut said = std::collections::BTreeSet::new();
         for cause in ORDER {
             let text = words.say(sentence(&verdict(1, cause), "Ben")).text;
@@ -71,7 +72,7 @@ mod tests {
 
     #[test]
     fn what_is_theirs_names_them() {
-        let words = Words::of("en");
+        let words = Words::of(Language::En);
         let theirs = verdict(1, QualityCause::TheirUpload);
         assert_eq!(words.say(sentence(&theirs, "Ben")).text, "Ben's upload is slow.");
         assert!(advice(&theirs, "Ben").is_some_and(|advice| words.say(advice).text.starts_with("Ben can")));

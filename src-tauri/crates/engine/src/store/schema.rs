@@ -10,11 +10,11 @@ use super::{Records, StoredCall, StoredContact, StoredRequest};
 use crate::api::{Direction, EndReason, HistoryEntry};
 use crate::words::Phrase;
 
-/// Why the database may not be used.
+/// Why the database may not be used. Its text is the catalogue's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SchemaError {
     /// Written by a newer program.
-    #[error("This profile was last used by a newer Ahoy. Update Ahoy, or start with another profile.")]
+    #[error("{}", Phrase::StartNewer {})]
     Newer,
 }
 
