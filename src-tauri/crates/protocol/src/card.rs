@@ -55,7 +55,6 @@ pub enum CardError {
 
 /// Why a text is no contact card that can be used. Each is a sentence with a next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-#[non_exhaustive]
 pub enum LinkError {
     /// There is no `ahoy://card/` in it.
     #[error("This is not an Ahoy link: those begin with ahoy://card/. Copy the link again, from its first letter.")]
