@@ -6,6 +6,7 @@ pub mod counts;
 pub mod display;
 pub mod endpoint;
 pub mod link;
+pub mod link_json;
 pub mod picture;
 pub mod process;
 #[cfg(unix)]

@@ -36,6 +36,11 @@ impl<T: Copy> Schedule<T> {
         *last.expect("a schedule is made with its first value").1
     }
 
+    /// Each value with the time from which on it holds.
+    pub fn steps(&self) -> impl Iterator<Item = (Duration, T)> + '_ {
+        self.0.iter().map(|(from, value)| (*from, *value))
+    }
+
     /// When it changes next.
     pub fn next_change(&self, after: Duration) -> Option<Duration> {
         self.0.range((std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded)).next().map(|(time, _)| *time)

@@ -1,5 +1,8 @@
 //! A call in virtual time: sound and a camera, paced and estimated by the crate's own parts, over an emulated link.
 
+// Each test file uses what it needs.
+#![allow(dead_code)]
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -26,13 +29,39 @@ pub struct Wire {
     key: bool,
     captured: Instant,
     again: bool,
+    /// Rows of its picture.
+    height: u32,
+    /// Its place in [`World::passages`].
+    place: usize,
 }
 
 impl Wire {
     fn new(captured: Instant) -> Self {
-        let kind = PacketKind::Padding;
-        Self { sequence: 0, kind, size: 0, frame: 0, last_of_frame: false, key: false, captured, again: false }
+        Self {
+            sequence: 0,
+            kind: PacketKind::Padding,
+            size: 0,
+            frame: 0,
+            last_of_frame: false,
+            key: false,
+            captured,
+            again: false,
+            height: 0,
+            place: 0,
+        }
     }
+}
+
+/// A packet's way over the call's own link.
+#[derive(Debug, Clone, Copy)]
+pub struct Passage {
+    pub at: Duration,
+    pub size: usize,
+    pub fate: Fate,
+    /// When it came out, if it did.
+    pub out: Option<Duration>,
+    /// Of the bulk transfer.
+    pub bulk: bool,
 }
 
 /// How the call is set up.
@@ -78,6 +107,7 @@ pub struct Sample {
 pub struct Shown {
     pub at: Duration,
     pub latency: Duration,
+    pub height: u32,
 }
 
 pub struct World {
@@ -101,6 +131,7 @@ pub struct World {
     sent: VecDeque<Wire>,
     pub samples: Vec<Sample>,
     pub shown: Vec<Shown>,
+    pub passages: Vec<Passage>,
     pub padding: usize,
     pub traces: bool,
 }
@@ -126,6 +157,7 @@ struct CameraSource {
     number: u64,
     rate: Bitrate,
     frame_rate: FrameRate,
+    height: u32,
     paused: bool,
     /// What frames were too large so far, in bytes; made good by the next ones, as a rate control does.
     debt: f64,
@@ -183,6 +215,7 @@ impl World {
                 number: 0,
                 rate: config.start,
                 frame_rate: FrameRate::fps(30),
+                height: 0,
                 paused: true,
                 debt: 0.0,
                 key_due: true,
@@ -197,6 +230,7 @@ impl World {
             sent: VecDeque::new(),
             samples: Vec::new(),
             shown: Vec::new(),
+            passages: Vec::new(),
             padding: 0,
             traces: std::env::var_os("TRACE").is_some(),
             setup,
@@ -299,11 +333,20 @@ impl World {
         while (self.bulk.in_flight as f64) < self.bulk.window {
             self.bulk.in_flight += 1;
             let wire = Wire { frame: u64::MAX, size: 1_500, ..Wire::new(self.now) };
-            if self.forward.push(wire, wire.size, self.now) == Fate::Dropped {
+            if self.pass(wire) == Fate::Dropped {
                 let at = self.now + self.setup.back_delay * 2 + self.forward.queue_delay(self.now);
                 self.bulk.news.push_back((at, false));
             }
         }
+    }
+
+    /// Gives it to the call's own link.
+    fn pass(&mut self, mut wire: Wire) -> Fate {
+        wire.place = self.passages.len();
+        let fate = self.forward.push(wire, wire.size, self.now);
+        let bulk = wire.frame == u64::MAX;
+        self.passages.push(Passage { at: self.time(), size: wire.size, fate, out: None, bulk });
+        fate
     }
 
     /// Bytes of the other transfer that arrived.
@@ -331,7 +374,8 @@ impl World {
         let picture = self.ladder.handle(&input, self.now);
         match picture {
             Picture::Paused => self.camera.paused = true,
-            Picture::Send { frame_rate, .. } => {
+            Picture::Send { frame_rate, height, .. } => {
+                self.camera.height = height;
                 self.camera.key_due |= self.camera.paused;
                 self.camera.paused = self.setup.camera.is_none();
                 self.camera.frame_rate = frame_rate;
@@ -379,8 +423,9 @@ impl World {
         for n in 0..packets {
             let payload = (bytes as usize / packets).max(20);
             let size = payload + HEADERS;
-            let last_of_frame = n + 1 == packets;
-            self.push(Wire { kind: PacketKind::Video, size, frame: number, last_of_frame, key, ..Wire::new(captured) });
+            let (last_of_frame, height) = (n + 1 == packets, self.camera.height);
+            let of_camera = Wire { kind: PacketKind::Video, height, ..Wire::new(captured) };
+            self.push(Wire { size, frame: number, last_of_frame, key, ..of_camera });
         }
     }
 
@@ -414,7 +459,7 @@ impl World {
         match &mut self.outbox {
             Some(outbox) => outbox.push(wire),
             None => {
-                let _: Fate = self.forward.push(wire, wire.size, self.now);
+                let _: Fate = self.pass(wire);
             }
         }
     }
@@ -447,6 +492,11 @@ impl World {
         // The receiver's clock began long ago and may drift; arrivals are told in quarters of a millisecond.
         let elapsed = self.time().as_secs_f64() * (1.0 + self.setup.drift * 1e-6);
         while let Some((due, wire)) = self.next_arrival() {
+            if self.outbox.is_none()
+                && let Some(passage) = self.passages.get_mut(wire.place)
+            {
+                passage.out = Some(due - self.start);
+            }
             if wire.frame == u64::MAX {
                 self.bulk.delivered += wire.size;
                 self.bulk.news.push_back((now + self.setup.back_delay, true));
@@ -496,12 +546,13 @@ impl World {
             receiver.needed = key;
         }
         while receiver.frames.get(&receiver.needed).is_some_and(|frame| frame.whole) {
-            let captured = self.sent.iter().rev().find(|one| one.frame == receiver.needed).map(|one| one.captured);
+            let captured = self.sent.iter().rev().find(|one| one.frame == receiver.needed);
+            let captured = captured.map(|one| (one.captured, one.height));
             receiver.needed += 1;
             receiver.last_shown = Some(at);
             receiver.key_asked = None;
-            if let Some(captured) = captured {
-                self.shown.push(Shown { at: at - self.start, latency: at - captured });
+            if let Some((captured, height)) = captured {
+                self.shown.push(Shown { at: at - self.start, latency: at - captured, height });
             }
         }
         let needed = receiver.needed;

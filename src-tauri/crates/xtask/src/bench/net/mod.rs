@@ -12,6 +12,7 @@ mod beside;
 mod browser;
 mod charts;
 mod film;
+mod in_process;
 mod likeness;
 mod material;
 mod measures;
@@ -38,6 +39,9 @@ pub struct Options {
     /// For `net`: only our side
     #[arg(long)]
     no_chromium: bool,
+    /// For `net`: the emulated links in one process only, as it is without root
+    #[arg(long)]
+    in_process: bool,
     /// For `net`: measure each link so many times and take the median
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     repeat: u64,
@@ -80,22 +84,8 @@ pub struct Outcome {
 /// When a profile is not known, or the results cannot be written. A call that fails is told of and left out.
 pub fn measure(options: &Options, seconds: Option<u64>) -> anyhow::Result<()> {
     let profiles = chosen(&options.profiles)?;
-    if !namespaces::possible() {
-        println!(
-            "Calls over an emulated link need Linux, root and /dev/net/tun. Instead the rate control alone is run over \
-             emulated links in one process; codecs, sockets and Chromium are missing from that."
-        );
-        return run::must(run::cargo().args([
-            "test",
-            "--release",
-            "--locked",
-            "--package",
-            "ahoy-media",
-            "--test",
-            "rate_scenarios",
-            "--",
-            "--nocapture",
-        ]));
+    if options.in_process || !namespaces::possible() {
+        return without_networks(&profiles, seconds);
     }
     let programs = programs(options);
     let material = Material::new()?;
@@ -124,11 +114,24 @@ pub fn measure(options: &Options, seconds: Option<u64>) -> anyhow::Result<()> {
         println!("\n{}", report::table(std::slice::from_ref(&outcome)));
         outcomes.push(outcome);
         // Anew after each profile: whoever stops the bench keeps what was measured.
-        report::write(&outcomes)?;
+        report::write(&outcomes, "net")?;
     }
     println!("\n{}", report::table(&outcomes));
     println!("Figures and charts: {}", report::folder()?.display());
     Ok(())
+}
+
+fn without_networks(profiles: &[&'static Profile], seconds: Option<u64>) -> anyhow::Result<()> {
+    println!(
+        "Calls over emulated networks need Linux, root and /dev/net/tun. Instead rate control and sound are run over the \
+         same links in one process; codecs, sockets and Chromium are missing from that."
+    );
+    let outcomes = in_process::measure(profiles, seconds)?;
+    report::write(&outcomes, "net-in-process")?;
+    let scenarios = in_process::scenarios();
+    println!("\n{}", report::table(&outcomes));
+    println!("Figures and charts: {}", report::folder()?.display());
+    scenarios
 }
 
 fn programs(options: &Options) -> Vec<Program> {

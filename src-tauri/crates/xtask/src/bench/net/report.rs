@@ -39,21 +39,21 @@ pub fn table(outcomes: &[Outcome]) -> String {
     text
 }
 
-/// Writes `net.json` and the charts.
+/// Writes the figures (`STEM.json`) and the charts (`STEM-LINK.svg`).
 ///
 /// # Errors
 /// When they cannot be written.
-pub fn write(outcomes: &[Outcome]) -> anyhow::Result<()> {
+pub fn write(outcomes: &[Outcome], stem: &str) -> anyhow::Result<()> {
     let folder = folder()?;
     std::fs::create_dir_all(&folder)?;
     let profiles: Vec<Value> = outcomes.iter().map(to_json).collect();
     let all = json!({ "profiles": profiles });
-    std::fs::write(folder.join("net.json"), serde_json::to_string_pretty(&all)?)?;
+    std::fs::write(folder.join(format!("{stem}.json")), serde_json::to_string_pretty(&all)?)?;
     for outcome in outcomes {
         let name = outcome.profile.name;
-        std::fs::write(folder.join(format!("net-{name}.svg")), charts::draw(outcome, 0))?;
+        std::fs::write(folder.join(format!("{stem}-{name}.svg")), charts::draw(outcome, 0))?;
         if outcome.profile.is_lopsided() {
-            std::fs::write(folder.join(format!("net-{name}-back.svg")), charts::draw(outcome, 1))?;
+            std::fs::write(folder.join(format!("{stem}-{name}-back.svg")), charts::draw(outcome, 1))?;
         }
     }
     Ok(())
