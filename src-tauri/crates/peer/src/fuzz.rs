@@ -1,8 +1,10 @@
 //! What the fuzz targets do with arbitrary bytes: whatever the other side sends, nothing panics and nothing grows.
 //! `src-tauri/fuzz` drives these with coverage, `tests/fuzz.rs` with seeded random bytes.
 
+use crate::media::MAX_ACCESS_UNIT_BYTES;
 use crate::outgoing::Outgoing;
 use crate::rtp::fec::{Mender, Path, Protector};
+use crate::rtp::h264::{self, MAX_PAYLOAD};
 use crate::stage::{LocalStream, RepairStreams, Stage};
 use crate::{AudioSink, ClockReport, IncomingAudio, IncomingVideo, VideoSink};
 use ahoy_media::fuzz::{Input, Target, begin};
@@ -14,12 +16,16 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// Every one of this crate.
-pub const TARGETS: [Target; 2] = [("stage", stage), ("repair", repair)];
+pub const TARGETS: [Target; 3] = [("stage", stage), ("repair", repair), ("assemble", assemble)];
 
 /// SSRCs of the other side: sound, pictures, their retransmissions, their repair.
 const REMOTE: [u32; 4] = [1, 2, 3, 4];
 /// Ours.
 const LOCAL: [u32; 4] = [11, 12, 13, 14];
+/// Longer than any packet that the network carries whole.
+const LONGEST: usize = 1_600;
+/// Payloads of one picture: 700 kB of the longest.
+const MOST_PAYLOADS: usize = 450;
 /// Packets that may leave at once, beyond which a queue would have grown.
 const MOST: usize = 10_000;
 
@@ -178,4 +184,61 @@ pub fn repair(input: &[u8]) {
         }
         now += Duration::from_millis(u64::from(what) / 16);
     }
+}
+
+/// Payloads of one picture (RFC 6184), of every kind and length, in order or not: what is put together of them is bounded, and
+/// goes the whole way again unchanged.
+pub fn assemble(input: &[u8]) {
+    let mut input = Input::new(input);
+    let mut payloads: Vec<Vec<u8>> = Vec::new();
+    while !input.is_empty() && payloads.len() < MOST_PAYLOADS {
+        let (what, kind) = (input.byte(), input.byte());
+        let mut fragment = |flags: u8| [&[0x60 | 28, flags | kind & 0x1F][..], &input.payload(LONGEST)].concat();
+        match what % 8 {
+            // A NAL unit alone: its type is one of those that may be.
+            0 | 1 => payloads.push([&[0x60 | (kind % 23 + 1)][..], &input.payload(LONGEST)].concat()),
+            // Several in one (STAP-A); the sizes may lie.
+            2 => {
+                let mut payload = vec![0x60 | 24];
+                for _ in 0..kind % 8 {
+                    let unit = input.payload(LONGEST / 4);
+                    let lie = if what == 2 { u16::from(input.byte()) } else { 0 };
+                    payload.extend_from_slice(&(unit.len() as u16).wrapping_add(lie).to_be_bytes());
+                    payload.extend_from_slice(&unit);
+                }
+                payloads.push(payload);
+            }
+            // One in several (FU-A), whole or with pieces missing.
+            3 | 4 => {
+                let pieces = 1 + usize::from(kind >> 5);
+                payloads.push(fragment(0x80));
+                payloads.extend((0..pieces).map(|_| fragment(0)));
+                payloads.push(fragment(0x40));
+                if what > 200 {
+                    payloads.swap_remove(payloads.len() - 1 - usize::from(what) % pieces);
+                }
+            }
+            5 => payloads.push(fragment(what & 0xC0)),
+            6 => payloads.push(Vec::new()),
+            _ => payloads.push(input.payload(LONGEST)),
+        }
+    }
+    for payload in &payloads {
+        let _ = h264::begins_key_picture(payload);
+    }
+    let Some(whole) = h264::assemble(payloads.iter().map(Vec::as_slice)) else { return };
+    let bytes: usize = payloads.iter().map(Vec::len).sum();
+    // Each unit of an aggregate has four bytes of start code for two of size.
+    assert!(whole.access_unit.len() <= (2 * bytes + 4 * payloads.len()).min(2 * MAX_ACCESS_UNIT_BYTES));
+    let units = h264::nal_units(&whole.access_unit);
+    if units.iter().any(|unit| !(1..24).contains(&(unit[0] & 0x1F))) {
+        return;
+    }
+    let again = h264::packetize(&whole.access_unit);
+    assert!(again.iter().all(|payload| payload.len() <= MAX_PAYLOAD), "a payload that no path carries");
+    // Delimiters and filler are left out.
+    let kept: Vec<&[u8]> = units.into_iter().filter(|unit| !matches!(unit[0] & 0x1F, 9 | 12)).collect();
+    let back = h264::assemble(again.iter().map(|payload| &payload[..]));
+    let back = back.as_ref().map(|back| h264::nal_units(&back.access_unit)).unwrap_or_default();
+    assert!(back == kept, "{} units became {}", kept.len(), back.len());
 }

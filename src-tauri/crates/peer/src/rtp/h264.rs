@@ -52,6 +52,10 @@ pub(crate) fn packetize(access_unit: &Bytes) -> Vec<Bytes> {
         match unit[0] & 0x1F {
             NAL_DELIMITER | NAL_FILLER => continue,
             NAL_SPS | NAL_PPS if unit.len() < 256 => {
+                // Nobody has so many, but a packet must not become too long for it.
+                if 3 + unit.len() + aggregate.iter().map(|unit| unit.len() + 2).sum::<usize>() > MAX_PAYLOAD {
+                    flush_aggregate(&mut aggregate, &mut payloads);
+                }
                 aggregate.push(unit);
                 continue;
             }
@@ -234,6 +238,14 @@ mod tests {
             assert_eq!(payloads.len(), if size <= MAX_PAYLOAD { 1 } else { 2 });
             assert_eq!(assemble(payloads.iter().map(|p| &p[..])).unwrap().access_unit, frame);
         }
+    }
+
+    #[test]
+    fn more_parameter_sets_than_a_packet_holds_take_several() {
+        let frame = annex_b(&[vec![unit(7, 200); 9], vec![unit(5, 300)]].concat());
+        let payloads = packetize(&frame);
+        assert!(payloads.len() == 3 && payloads.iter().all(|payload| payload.len() <= MAX_PAYLOAD));
+        assert_eq!(assemble(payloads.iter().map(|p| &p[..])).unwrap().access_unit, frame);
     }
 
     #[test]
