@@ -1,10 +1,11 @@
-//! `cargo xtask`: setup, demo, test, bench and checks. The README's two commands live here.
+//! `cargo xtask`: setup, demo, test, bench, checks and icons. The README's two commands live here.
 #![allow(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
 use clap::{Parser, Subcommand};
 
 mod bench;
 mod demo;
+mod icons;
 mod run;
 mod setup;
 mod test;
@@ -25,6 +26,8 @@ enum Task {
 
     /// Measure calls at release settings and print a table
     Bench(bench::Options),
+    /// Make every picture of the program's symbol from its drawings
+    Icons(setup::Options),
     /// Install what building and testing needs, and nothing else
     Setup(setup::Options),
     /// Write the TypeScript types that the interface shares with the engine
@@ -38,6 +41,10 @@ fn main() -> anyhow::Result<()> {
         Task::Test(options) => test::run(&options),
 
         Task::Bench(options) => bench::run(&options),
+        Task::Icons(options) => {
+            setup::ensure(setup::Purpose::Demo, options.yes)?;
+            icons::run()
+        }
         Task::Setup(options) => setup::ensure(setup::Purpose::Test, options.yes),
         Task::Gen => test::generate_types(),
     }

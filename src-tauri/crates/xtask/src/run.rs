@@ -43,6 +43,30 @@ pub fn npm() -> Command {
     command
 }
 
+/// Tauri's own tool, which comes with the interface's packages.
+pub fn tauri() -> Command {
+    let mut command = Command::new("node");
+    command.arg(root().join("ui/node_modules/@tauri-apps/cli/tauri.js"));
+    command
+}
+
+/// Runs to the end, showing its output only when it fails.
+///
+/// # Errors
+/// When it cannot be started or fails, with what it said.
+pub fn quietly(command: &mut Command) -> anyhow::Result<String> {
+    let output = command.output().with_context(|| format!("could not start: {}", shown(command)))?;
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    anyhow::ensure!(
+        output.status.success(),
+        "failed ({}): {}\n{said}{}",
+        output.status,
+        shown(command),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(said)
+}
+
 /// Runs to the end, showing its output.
 ///
 /// # Errors
