@@ -1,4 +1,6 @@
 //! Helpers shared by the tests from end to end.
 
 pub mod bridge;
+#[cfg(target_os = "linux")]
+pub mod fresh;
 pub mod page;

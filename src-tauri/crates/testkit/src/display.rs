@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
@@ -65,6 +66,40 @@ impl VirtualDisplay {
             let x = (place as u32 * step).to_string();
             let _ = Command::new("xdotool").args(["windowmove", id, &x, "0"]).env("DISPLAY", &self.name).status();
         }
+    }
+
+    /// Waits until a window is on the screen whose title this regular expression fits; gives its number.
+    ///
+    /// # Errors
+    /// When `limit` passes, or xdotool is not there.
+    pub fn wait_for_window(&self, title: &str, limit: Duration) -> anyhow::Result<String> {
+        let end = Instant::now() + limit;
+        loop {
+            let found = self.xdotool(&["search", "--onlyvisible", "--name", title])?;
+            if let Some(window) = found.split_whitespace().next() {
+                return Ok(window.to_owned());
+            }
+            anyhow::ensure!(Instant::now() < end, "no window {title:?} came within {limit:?}");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Gives a window the keyboard and presses a key, named as X11 names it: `Return`, `alt+F4`.
+    ///
+    /// # Errors
+    /// When xdotool is not there.
+    pub fn press(&self, window: &str, key: &str) -> anyhow::Result<()> {
+        self.xdotool(&["windowactivate", "--sync", window, "key", "--clearmodifiers", key]).map(drop)
+    }
+
+    /// What it prints; it also fails where it merely found nothing.
+    fn xdotool(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = Command::new("xdotool")
+            .args(arguments)
+            .env("DISPLAY", &self.name)
+            .output()
+            .context("xdotool could not be started; `cargo xtask setup` installs it")?;
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
     /// Writes a PNG of all that the display shows.

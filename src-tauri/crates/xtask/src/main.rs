@@ -1,4 +1,4 @@
-//! `cargo xtask`: setup, demo, test, bench, checks and icons. The README's two commands live here.
+//! `cargo xtask`: setup, demo, test, bench, checks and packages. The README's two commands live here.
 #![allow(clippy::print_stdout, reason = "a command-line tool speaks on standard output")]
 
 use clap::{Parser, Subcommand};
@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 mod bench;
 mod demo;
 mod icons;
+mod package;
 mod run;
 mod setup;
 mod test;
@@ -26,6 +27,10 @@ enum Task {
 
     /// Measure calls at release settings and print a table
     Bench(bench::Options),
+    /// Make installers, check them, and measure their size and the time from start to window
+    Package(package::Options),
+    /// Write latest.json, which tells running copies of a release
+    Manifest(package::ManifestOptions),
     /// Make every picture of the program's symbol from its drawings
     Icons(setup::Options),
     /// Install what building and testing needs, and nothing else
@@ -41,6 +46,8 @@ fn main() -> anyhow::Result<()> {
         Task::Test(options) => test::run(&options),
 
         Task::Bench(options) => bench::run(&options),
+        Task::Package(options) => package::run(&options),
+        Task::Manifest(options) => package::write_manifest(&options),
         Task::Icons(options) => {
             setup::ensure(setup::Purpose::Demo, options.yes)?;
             icons::run()

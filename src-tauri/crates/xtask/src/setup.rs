@@ -23,6 +23,8 @@ pub enum Purpose {
     BuildHeadless,
     /// Building everything, and running windows under Xvfb when there is no display.
     Demo,
+    /// Building everything, and making and measuring packages.
+    Package,
     /// Everything that tests and benches use.
     Test,
 }
@@ -43,13 +45,14 @@ const HEADLESS: &[&str] = &[
 const DESKTOP: &[&str] = &["libwebkit2gtk-4.1-dev", "libgtk-3-dev", "librsvg2-dev", "libayatana-appindicator3-dev"];
 /// A display without a screen, and pictures of it.
 const VIRTUAL_DISPLAY: &[&str] = &["xvfb", "openbox", "imagemagick", "dbus-x11", "fonts-dejavu-core"];
+/// What checks packages, and makes a fresh system to install them in.
+const PACKAGING: &[&str] = &["binutils", "desktop-file-utils", "appstream", "rpm", "debootstrap", "xdotool"];
 /// Real counterparts of the tests: a sound server, a TURN server, drivers of windows, network tools.
 const COUNTERPARTS: &[&str] = &[
     "pulseaudio",
     "pulseaudio-utils",
     "coturn",
     "webkit2gtk-driver",
-    "xdotool",
     "x11-utils",
     "at-spi2-core",
     "iproute2",
@@ -94,8 +97,11 @@ fn missing_packages(purpose: Purpose) -> anyhow::Result<Vec<&'static str>> {
     let mut wanted = HEADLESS.to_vec();
     if purpose != Purpose::BuildHeadless {
         wanted.extend(DESKTOP);
-        if purpose == Purpose::Test || !has_display() {
+        if purpose != Purpose::Demo || !has_display() {
             wanted.extend(VIRTUAL_DISPLAY);
+        }
+        if purpose != Purpose::Demo {
+            wanted.extend(PACKAGING);
         }
     }
     if purpose == Purpose::Test {

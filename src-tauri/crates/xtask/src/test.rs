@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
-use crate::{run, setup};
+use crate::{package, run, setup};
 
 /// Options of `cargo xtask test`.
 #[derive(Debug, clap::Args)]
@@ -33,6 +33,7 @@ const STEPS: &[Step] = &[
     ("types", types_are_fresh),
     ("crates", crates),
     ("end-to-end", end_to_end),
+    ("package", package::test),
 ];
 
 /// Sets up, then runs the steps in order.
