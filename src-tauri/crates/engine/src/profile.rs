@@ -21,6 +21,16 @@ pub enum ProfilePlace {
     Folder(PathBuf),
 }
 
+impl ProfilePlace {
+    /// The folder that it means, whether it is there or not; `None` where the system names no place for a person's data.
+    pub fn folder(&self) -> Option<PathBuf> {
+        match self {
+            Self::Default => Some(directories::ProjectDirs::from("", "", "ahoy")?.data_dir().to_owned()),
+            Self::Folder(folder) => Some(folder.clone()),
+        }
+    }
+}
+
 /// Why a profile cannot be used. Its text is the catalogue's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ProfileError {
@@ -70,12 +80,10 @@ impl Profile {
     /// # Errors
     /// [`ProfileError`], each a sentence.
     pub fn open(place: &ProfilePlace) -> Result<(Self, Vec<Phrase>), ProfileError> {
-        let (folder, keychain) = match place {
-            ProfilePlace::Default => {
-                let folders = directories::ProjectDirs::from("", "", "ahoy").ok_or(ProfileError::NoHome)?;
-                (folders.data_dir().to_owned(), identity::Keychain::Ask)
-            }
-            ProfilePlace::Folder(folder) => (folder.clone(), identity::Keychain::LeaveAlone),
+        let folder = place.folder().ok_or(ProfileError::NoHome)?;
+        let keychain = match place {
+            ProfilePlace::Default => identity::Keychain::Ask,
+            ProfilePlace::Folder(_) => identity::Keychain::LeaveAlone,
         };
         let mut notices = Vec::new();
         // A folder that cannot be made shows again when the identity cannot be kept.
