@@ -1,6 +1,6 @@
 //! What the program is started with: the same words as `ahoy-cli`'s.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ahoy_engine::api::{DeviceChoice, Language, Voice};
 use ahoy_engine::{EngineConfig, ProfilePlace, device_words};
@@ -28,12 +28,35 @@ pub struct Arguments {
     /// Speaker for this run: none, FILE.wav, device, device:ID
     #[arg(long, value_name = "SPEAKER", value_parser = device_words::speaker)]
     speaker: Option<DeviceChoice>,
+    /// Start without showing the window, as after signing in to the computer
+    #[arg(long)]
+    pub hidden: bool,
+    /// No icon in the tray: closing the window ends the program
+    #[arg(long)]
+    pub no_tray: bool,
+    /// A contact's link to look at
+    #[arg(value_name = "LINK")]
+    pub link: Option<String>,
 }
 
 impl Arguments {
+    /// The profile's folder, where the system has a place for it.
+    pub fn folder(&self) -> Option<PathBuf> {
+        self.place().folder()
+    }
+
+    /// The profile as it was named.
+    pub fn profile(&self) -> Option<&Path> {
+        self.profile.as_deref()
+    }
+
+    fn place(&self) -> ProfilePlace {
+        self.profile.clone().map_or(ProfilePlace::Default, ProfilePlace::Folder)
+    }
+
     /// What the engine is to be started with.
     pub fn into_config(self) -> EngineConfig {
-        let place = self.profile.map_or(ProfilePlace::Default, ProfilePlace::Folder);
+        let place = self.place();
         EngineConfig {
             server: self.server,
             camera: self.camera,
@@ -61,6 +84,15 @@ mod tests {
         let config = config("ahoy");
         assert_eq!(config.profile, ProfilePlace::Default);
         assert_eq!((config.server, config.camera, config.microphone, config.speaker), (None, None, None, None));
+    }
+
+    #[test]
+    fn a_link_may_stand_alone_or_behind_flags() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' ')).unwrap();
+        assert_eq!(parse("ahoy ahoy://card/x?n=Ada").link.as_deref(), Some("ahoy://card/x?n=Ada"));
+        let both = parse("ahoy --hidden --profile p ahoy://card/x");
+        assert_eq!((both.link.as_deref(), both.hidden), (Some("ahoy://card/x"), true));
+        assert!(Arguments::try_parse_from(["ahoy", "ahoy://a", "ahoy://b"]).is_err());
     }
 
     #[test]

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ahoy_engine::api::{Command, Levels, QualityPoint, Snapshot};
 use ahoy_engine::media::{LatestSlot, VideoFrame};
-use ahoy_engine::{EngineHandle, StartError};
+use ahoy_engine::{EngineHandle, Event, StartError};
 use serde::Serialize;
 use tauri::async_runtime::JoinHandle;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
 use crate::pictures::{Feed, Which};
 use crate::words;
@@ -29,6 +29,15 @@ pub struct Outlets {
     remote: LatestSlot<VideoFrame>,
 }
 
+impl Outlets {
+    fn slot(&self, which: Which) -> LatestSlot<VideoFrame> {
+        match which {
+            Which::Local => self.local.clone(),
+            Which::Remote => self.remote.clone(),
+        }
+    }
+}
+
 /// State of the program, shared by all windows.
 #[derive(Debug)]
 pub struct Shell {
@@ -36,8 +45,54 @@ pub struct Shell {
     engine: Mutex<Option<EngineHandle>>,
     outlets: Result<Outlets, Said>,
     /// By window: what forwards snapshots and levels to it.
-    subscriptions: Mutex<HashMap<String, [JoinHandle<()>; 2]>>,
-    feeds: Mutex<HashMap<Which, Feed>>,
+    subscriptions: Mutex<HashMap<String, Vec<JoinHandle<()>>>>,
+    takers: Mutex<HashMap<Which, Takers>>,
+}
+
+/// Takes messages; answers whether somebody is still there.
+type Deliver = Arc<dyn Fn(Vec<u8>) -> bool + Send + Sync>;
+
+/// Who shows pictures of one kind. Each picture goes to one taker, the last who asked; when it goes, the one before it
+/// goes on.
+#[derive(Default)]
+struct Takers {
+    waiting: Vec<(String, Deliver)>,
+    feed: Option<Feed>,
+}
+
+impl Takers {
+    fn add(&mut self, window: &str, send: Deliver, slot: LatestSlot<VideoFrame>) {
+        self.waiting.retain(|(other, _)| other != window);
+        self.waiting.push((window.to_owned(), send));
+        self.go_on(slot);
+    }
+
+    fn remove(&mut self, window: &str, slot: LatestSlot<VideoFrame>) {
+        let had = self.is_shown_by(window);
+        self.waiting.retain(|(other, _)| other != window);
+        if had {
+            self.go_on(slot);
+        }
+    }
+
+    fn is_shown_by(&self, window: &str) -> bool {
+        self.waiting.last().is_some_and(|(last, _)| last == window)
+    }
+
+    fn go_on(&mut self, slot: LatestSlot<VideoFrame>) {
+        // The old one ends before the new one begins to take.
+        self.feed = None;
+        self.feed = self.waiting.last().map(|(_, send)| {
+            let send = Arc::clone(send);
+            Feed::start(slot, move |message| send(message))
+        });
+    }
+}
+
+impl std::fmt::Debug for Takers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.waiting.iter().map(|(window, _)| window)).finish()
+    }
 }
 
 impl Shell {
@@ -59,7 +114,7 @@ impl Shell {
                 (None, Err(Said(words::told((&error).into()))))
             }
         };
-        Self { engine: Mutex::new(engine), outlets, subscriptions: Mutex::default(), feeds: Mutex::default() }
+        Self { engine: Mutex::new(engine), outlets, subscriptions: Mutex::default(), takers: Mutex::default() }
     }
 
     /// The engine's outlets.
@@ -96,46 +151,57 @@ impl Shell {
         locked(&self.engine).take()
     }
 
+    /// Rare things that happen; `None` once the program ends.
+    pub fn events(&self) -> Option<broadcast::Receiver<Event>> {
+        locked(&self.engine).as_ref().map(EngineHandle::events)
+    }
+
     /// Keeps what forwards to a window, and ends what did before: a page that was loaded anew asks anew.
-    pub fn subscribe(&self, window: &str, tasks: [JoinHandle<()>; 2]) {
+    pub fn subscribe(&self, window: &str, tasks: Vec<JoinHandle<()>>) {
         if let Some(old) = locked(&self.subscriptions).insert(window.to_owned(), tasks) {
             old.iter().for_each(JoinHandle::abort);
         }
     }
 
-    /// Ends what forwards to a window.
-    pub fn unsubscribe(&self, window: &str) {
+    /// Ends what forwards to a window; pictures that it showed go to the one that showed them before.
+    pub fn forget_window(&self, window: &str) {
         if let Some(old) = locked(&self.subscriptions).remove(window) {
             old.iter().for_each(JoinHandle::abort);
         }
+        let Ok(outlets) = self.outlets() else { return };
+        for (which, takers) in locked(&self.takers).iter_mut() {
+            takers.remove(window, outlets.slot(*which));
+        }
     }
 
-    /// Sends pictures into a channel from now on, and into no earlier one: each picture goes to one taker.
+    /// Sends pictures to a window from now on, and to no other.
     ///
     /// # Errors
     /// Why the engine did not start.
-    pub fn feed(&self, which: Which, start: impl FnOnce(LatestSlot<VideoFrame>) -> Feed) -> Result<(), Said> {
-        let outlets = self.outlets()?;
-        let slot = match which {
-            Which::Local => outlets.local.clone(),
-            Which::Remote => outlets.remote.clone(),
-        };
-        // The old one ends before the new one begins to take.
-        locked(&self.feeds).remove(&which);
-        locked(&self.feeds).insert(which, start(slot));
+    pub fn take_pictures(
+        &self,
+        window: &str,
+        which: Which,
+        send: impl Fn(Vec<u8>) -> bool + Send + Sync + 'static,
+    ) -> Result<(), Said> {
+        let slot = self.outlets()?.slot(which);
+        locked(&self.takers).entry(which).or_default().add(window, Arc::new(send), slot);
         Ok(())
     }
 
-    /// So many pictures were shown.
-    pub fn shown(&self, which: Which, count: usize) {
-        if let Some(feed) = locked(&self.feeds).get(&which) {
+    /// So many pictures were shown by this window.
+    pub fn shown(&self, window: &str, which: Which, count: usize) {
+        if let Some(takers) = locked(&self.takers).get(&which)
+            && takers.is_shown_by(window)
+            && let Some(feed) = &takers.feed
+        {
             feed.shown(count);
         }
     }
 
     /// Ends everything that forwards to windows.
     pub fn forget_windows(&self) {
-        locked(&self.feeds).clear();
+        locked(&self.takers).clear();
         for (_, tasks) in locked(&self.subscriptions).drain() {
             tasks.iter().for_each(JoinHandle::abort);
         }
@@ -145,4 +211,44 @@ impl Shell {
 /// No code panics while it holds one of these locks, so a poisoned one is as good as any.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::mpsc;
+    use std::time::{Duration, Instant};
+
+    use ahoy_engine::media::I420;
+
+    use super::*;
+
+    /// The mini window takes the call's pictures, and gives them back when it goes.
+    #[test]
+    fn pictures_return_to_the_window_that_showed_them_before() {
+        let slot = LatestSlot::new();
+        let mut takers = Takers::default();
+        let (to_main, main) = mpsc::channel();
+        let (to_mini, mini) = mpsc::channel();
+        let comes = |at: &mpsc::Receiver<()>| {
+            let deadline = Instant::now() + Duration::from_secs(10);
+            std::iter::repeat_with(|| {
+                let picture = Arc::new(I420::black(2, 2));
+                slot.put(VideoFrame { picture, captured: Instant::now(), number: 1 });
+                at.recv_timeout(Duration::from_millis(20))
+            })
+            .take_while(|_| Instant::now() < deadline)
+            .any(|got| got.is_ok())
+        };
+        takers.add("main", Arc::new(move |_| to_main.send(()).is_ok()), slot.clone());
+        assert!(comes(&main));
+        takers.add("mini", Arc::new(move |_| to_mini.send(()).is_ok()), slot.clone());
+        assert!(comes(&mini));
+        assert!(takers.is_shown_by("mini") && !takers.is_shown_by("main"));
+        takers.remove("mini", slot.clone());
+        while main.try_recv().is_ok() {}
+        assert!(comes(&main));
+        takers.remove("main", slot.clone());
+        assert!(takers.feed.is_none());
+    }
 }

@@ -4,7 +4,7 @@ import App from '../src/App.svelte';
 import { DevBridge } from '../src/dev/bridge';
 import { scenes, type Scene } from '../src/dev/scenes';
 import { Face } from '../src/lib/face.svelte';
-import type { Snapshot } from '../src/lib/types';
+import type { Desktop, Snapshot } from '../src/lib/types';
 
 /** Opens the window on a scene. */
 export async function open(scene: string | Scene) {
@@ -22,6 +22,11 @@ export async function open(scene: string | Scene) {
     /** The engine says something new, and the window has drawn it. */
     tell(change: Partial<Snapshot>) {
       bridge.tell(change);
+      flushSync();
+    },
+    /** The shell says something new, and the window has drawn it. */
+    tellDesktop(change: Partial<Desktop>) {
+      bridge.tellDesktop(change);
       flushSync();
     },
     /** Wishes of one kind that were sent. */

@@ -1,31 +1,63 @@
 import type { Bridge, LinkCheck, PictureSource } from '../lib/bridge';
 import { decodePicture } from '../lib/picture';
-import type { Command, Levels, QualityPoint, Snapshot } from '../lib/types';
+import type { Command, Desktop, DesktopWish, Levels, QualityPoint, Snapshot } from '../lib/types';
 import { paint } from './pattern';
+
+/** A computer where nothing is set and nothing happened. */
+export const noDesktop: Desktop = {
+  link: null,
+  tray: true,
+  autostart: 'off',
+  hotkeyWay: 'ours',
+  hotkeys: [
+    { action: 'microphone', keys: null, problem: null, wanted: null },
+    { action: 'hang-up', keys: null, problem: null, wanted: null },
+    { action: 'push-to-talk', keys: null, problem: null, wanted: null },
+  ],
+  mini: false,
+  update: { type: 'off' },
+  crash: null,
+  version: '0.1.0',
+};
 
 /** A bridge without an engine: snapshots come from a script, wishes are noted. */
 export class DevBridge implements Bridge {
   readonly sent: Command[] = [];
+  readonly wished: DesktopWish[] = [];
   /** What the next reading of a link answers. */
   check: LinkCheck = { type: 'card', id: 'new', name: 'Didem', servers: ['wss://rendezvous.example'] };
   private onSnapshot: (snapshot: Snapshot) => void = () => {};
   private onLevels: (levels: Levels) => void = () => {};
+  private onDesktop: (desktop: Desktop) => void = () => {};
+  private desktopNow: Desktop;
 
   constructor(
     private snapshot: Snapshot,
-    private options: { failure?: string; pictures?: boolean; level?: number; past?: QualityPoint[] } = {},
-  ) {}
+    private options: { failure?: string; pictures?: boolean; level?: number; past?: QualityPoint[]; desktop?: Partial<Desktop> } = {},
+  ) {
+    this.desktopNow = { ...noDesktop, ...options.desktop };
+  }
 
-  async subscribe(onSnapshot: (snapshot: Snapshot) => void, onLevels: (levels: Levels) => void) {
+  async subscribe(
+    onSnapshot: (snapshot: Snapshot) => void,
+    onLevels: (levels: Levels) => void,
+    onDesktop: (desktop: Desktop) => void,
+  ) {
     if (this.options.failure !== undefined) throw new Error(this.options.failure);
     this.onSnapshot = onSnapshot;
     this.onLevels = onLevels;
+    this.onDesktop = onDesktop;
     onSnapshot(this.snapshot);
+    onDesktop(this.desktopNow);
     onLevels({ microphone: this.options.level ?? 0, remote: 0 });
   }
 
   async command(command: Command) {
     this.sent.push(command);
+  }
+
+  async desktop(wish: DesktopWish) {
+    this.wished.push(wish);
   }
 
   async qualityAfter(atMs: number): Promise<QualityPoint[]> {
@@ -53,6 +85,12 @@ export class DevBridge implements Bridge {
   tell(change: Partial<Snapshot>) {
     this.snapshot = { ...this.snapshot, ...change };
     this.onSnapshot(this.snapshot);
+  }
+
+  /** The shell says something new. */
+  tellDesktop(change: Partial<Desktop>) {
+    this.desktopNow = { ...this.desktopNow, ...change };
+    this.onDesktop(this.desktopNow);
   }
 
   hear(levels: Levels) {

@@ -4,7 +4,7 @@ import tr from '../../../src-tauri/crates/engine/words/tr.json';
 import type { View } from '../screens/Home.svelte';
 import { language } from '../lib/language.svelte';
 import { t } from '../lib/words';
-import type { Call, Contact, Device, DeviceList, Devices, HistoryEntry, Quality, QualityCause, QualityFlow, QualityPoint, Sentence, Snapshot } from '../lib/types';
+import type { Call, Contact, Desktop, Device, DeviceList, Devices, HistoryEntry, Quality, QualityCause, QualityFlow, QualityPoint, Sentence, Snapshot } from '../lib/types';
 
 /** A screen of the gallery, and what the engine would say to bring it about. */
 export interface Scene {
@@ -18,6 +18,8 @@ export interface Scene {
   level?: number;
   /** The call's figures up to now. */
   past?: QualityPoint[];
+  /** How this computer's own ways differ from one where nothing is set. */
+  desktop?: Partial<Desktop>;
   /** What is pressed when it opens, by the beginning of its name. */
   press?: string;
 }
@@ -231,6 +233,26 @@ export const scenes: Record<string, () => Scene> = {
   requests: () => ({ snapshot: home({ requests }), view: { type: 'requests' } }),
   calls: () => ({ snapshot: home(), tab: 'calls' }),
   settings: () => ({ snapshot: home(), view: { type: 'settings' } }),
+  'settings-desktop': () => ({
+    snapshot: home(),
+    view: { type: 'settings' },
+    desktop: {
+      autostart: 'on',
+      hotkeys: [
+        { action: 'microphone', keys: 'Control+Alt+KeyM', problem: null, wanted: null },
+        { action: 'hang-up', keys: null, problem: 'taken', wanted: 'Control+Shift+F9' },
+        { action: 'push-to-talk', keys: 'Control+Space', problem: null, wanted: null },
+      ],
+      update: { type: 'idle', looked: true },
+    },
+  }),
+  crash: () => ({
+    snapshot: home(),
+    desktop: { crash: { atMs: Date.now() - HOUR, text: 'Ahoy 0.1.0 stopped where it should not have.\nSystem: linux x86_64\nThread: ahoy-net\nPlace: src-tauri/crates/engine/src/desk/mod.rs:120:9\n' } },
+    press: 'Show report',
+  }),
+  update: () => ({ snapshot: home(), desktop: { update: { type: 'available', version: '0.2.0' } } }),
+  link: () => ({ snapshot: home(), desktop: { link: 'ahoy://card/didem' } }),
   notices: () => ({
     snapshot: home({
       notices: [
@@ -273,6 +295,8 @@ export const scenes: Record<string, () => Scene> = {
   'quality-new': () => ({ snapshot: inCall({ phase: { type: 'active', sinceMs: Date.now() - 9000 } }), past: figures(9), press: t('quality.bars', { bars: 4 }) }),
   'picture-paused': () => ({ snapshot: inCall({ local: { microphone: true, camera: true, paused: true }, remote: { microphone: true, camera: true, paused: true } }) }),
   'camera-off': () => ({ snapshot: inCall({ remote: { microphone: true, camera: false, paused: false } }) }),
+  mini: () => ({ snapshot: inCall(), route: '#/mini' }),
+  'mini-muted': () => ({ snapshot: inCall({ local: { microphone: false, camera: true, paused: false }, remote: { microphone: true, camera: false, paused: false } }), route: '#/mini' }),
   reconnecting: () => ({
     snapshot: inCall({
       phase: { type: 'reconnecting', lostMs: Date.now() - 4200, sinceMs: Date.now() - 5 * MINUTE },

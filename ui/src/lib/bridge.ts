@@ -1,4 +1,4 @@
-import type { Command, Levels, QualityPoint, Snapshot } from './types';
+import type { Command, Desktop, DesktopWish, Levels, QualityPoint, Snapshot } from './types';
 import type { Picture } from './picture';
 
 /** Which pictures: the other side's, or this computer's own camera. */
@@ -15,13 +15,20 @@ export type LinkCheck =
  */
 export interface Bridge {
   /**
-   * Asks for snapshots (the present one at once, then each change) and sound levels.
+   * Asks for snapshots and the desktop's state (the present ones at once, then each change) and sound levels.
    * Rejects with a sentence for the person when the engine could not start.
    */
-  subscribe(onSnapshot: (snapshot: Snapshot) => void, onLevels: (levels: Levels) => void): Promise<void>;
+  subscribe(
+    onSnapshot: (snapshot: Snapshot) => void,
+    onLevels: (levels: Levels) => void,
+    onDesktop: (desktop: Desktop) => void,
+  ): Promise<void>;
 
   /** Sends a wish. What comes of it shows in the next snapshot. */
   command(command: Command): Promise<void>;
+
+  /** Sends a wish about the desktop. What comes of it shows in its next state. */
+  desktop(wish: DesktopWish): Promise<void>;
 
   /** The call's figures, one point a second, that are newer than this Unix time in ms; oldest first, at most ten minutes. */
   qualityAfter(atMs: number): Promise<QualityPoint[]>;

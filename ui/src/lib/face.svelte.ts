@@ -3,12 +3,14 @@ import { announcement, type Announcement } from './announce';
 import type { Bridge } from './bridge';
 import { speak } from './language.svelte';
 import { byName } from './person';
-import type { Call, Command, Levels, Snapshot, Theme } from './types';
+import type { Call, Command, Desktop, DesktopWish, Levels, Snapshot, Theme } from './types';
 
 /** What the window knows: the newest snapshot and levels, and the way to send wishes. */
 export class Face {
   snapshot = $state.raw<Snapshot | null>(null);
   levels = $state.raw<Levels>({ microphone: 0, remote: 0 });
+  /** What there is to know of this computer's own ways; `null` until it is told. */
+  desktop = $state.raw<Desktop | null>(null);
   /** Why the engine did not start. */
   failure = $state<string | null>(null);
   said = $state.raw<Announcement | null>(null);
@@ -24,6 +26,7 @@ export class Face {
           this.snapshot = { ...snapshot, contacts: byName(snapshot.contacts) };
         },
         (levels) => (this.levels = levels),
+        (desktop) => (this.desktop = desktop),
       );
     } catch (reason) {
       this.failure = reason instanceof Error ? reason.message : String(reason);
@@ -33,6 +36,10 @@ export class Face {
   send(command: Command) {
     // A wish is never answered here: what came of it shows in the next snapshot.
     void this.bridge.command(command).catch(() => {});
+  }
+
+  wish(wish: DesktopWish) {
+    void this.bridge.desktop(wish).catch(() => {});
   }
 }
 

@@ -1,7 +1,7 @@
 import { Channel, invoke } from '@tauri-apps/api/core';
 import type { Bridge, LinkCheck, PictureSource } from './bridge';
 import { decodePicture, type Picture } from './picture';
-import type { Command, Levels, QualityPoint, Snapshot } from './types';
+import type { Command, Desktop, DesktopWish, Levels, QualityPoint, Snapshot } from './types';
 
 type Listener = (picture: Picture, shown: () => void) => void;
 
@@ -53,13 +53,17 @@ class Stream {
 export function tauriBridge(): Bridge {
   const streams = { remote: new Stream('remote'), local: new Stream('local') };
   return {
-    async subscribe(onSnapshot, onLevels) {
+    async subscribe(onSnapshot, onLevels, onDesktop) {
       const snapshots = new Channel<Snapshot>(onSnapshot);
       const levels = new Channel<Levels>(onLevels);
-      await invoke('subscribe', { snapshots, levels });
+      const desktop = new Channel<Desktop>(onDesktop);
+      await invoke('subscribe', { snapshots, levels, desktop });
     },
     async command(command: Command) {
       await invoke('command', { command });
+    },
+    async desktop(wish: DesktopWish) {
+      await invoke('desktop', { wish });
     },
     async qualityAfter(atMs: number) {
       return await invoke<QualityPoint[]>('quality_after', { atMs });

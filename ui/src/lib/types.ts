@@ -1,10 +1,13 @@
-/** The engine's plain data, generated from Rust. */
+/** The engine's and the shell's plain data, generated from Rust. */
 export type { AnswerKind } from '../gen/AnswerKind';
 export type { Call } from '../gen/Call';
 export type { CallPhase } from '../gen/CallPhase';
 export type { Command } from '../gen/Command';
 export type { Contact } from '../gen/Contact';
 export type { ContactRequest } from '../gen/ContactRequest';
+export type { CrashReport } from '../gen/CrashReport';
+export type { Desktop } from '../gen/Desktop';
+export type { DesktopWish } from '../gen/DesktopWish';
 export type { Device } from '../gen/Device';
 export type { DeviceChoice } from '../gen/DeviceChoice';
 export type { DeviceKind } from '../gen/DeviceKind';
@@ -13,6 +16,9 @@ export type { Devices } from '../gen/Devices';
 export type { Direction } from '../gen/Direction';
 export type { EndReason } from '../gen/EndReason';
 export type { HistoryEntry } from '../gen/HistoryEntry';
+export type { Hotkey } from '../gen/Hotkey';
+export type { HotkeyAction } from '../gen/HotkeyAction';
+export type { HotkeyProblem } from '../gen/HotkeyProblem';
 export type { Language } from '../gen/Language';
 export type { Levels } from '../gen/Levels';
 export type { Me } from '../gen/Me';
@@ -28,4 +34,5 @@ export type { RendezvousState } from '../gen/RendezvousState';
 export type { Sentence } from '../gen/Sentence';
 export type { Snapshot } from '../gen/Snapshot';
 export type { Theme } from '../gen/Theme';
+export type { Update } from '../gen/Update';
 export type { Voice } from '../gen/Voice';

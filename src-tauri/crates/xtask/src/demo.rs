@@ -82,7 +82,8 @@ fn has_camera() -> bool {
 
 fn window(profile: &Profile, server: &str, devices: &[&str], display: Option<&str>) -> anyhow::Result<Guarded> {
     let mut command = Command::new(ahoy_testkit::process::program("ahoy"));
-    command.arg("--profile").arg(&profile.folder).args(["--server", server]).args(devices);
+    // Two icons in the tray would only confuse, and closing the windows is to end the demo.
+    command.arg("--profile").arg(&profile.folder).args(["--server", server, "--no-tray"]).args(devices);
     if let Some(display) = display {
         command.env("DISPLAY", display).env("LIBGL_ALWAYS_SOFTWARE", "1");
     }

@@ -53,6 +53,7 @@ const COUNTERPARTS: &[&str] = &[
     "pulseaudio-utils",
     "coturn",
     "webkit2gtk-driver",
+    "dbus-daemon",
     "x11-utils",
     "at-spi2-core",
     "iproute2",

@@ -107,14 +107,17 @@ fn types_are_fresh() -> anyhow::Result<()> {
     export_types(fresh.path())?;
     let kept = run::root().join("ui/src/gen");
     let same = read_folder(fresh.path())? == read_folder(&kept)?;
-    anyhow::ensure!(same, "ui/src/gen is not what the engine's types say; run `cargo xtask gen` and commit the result");
+    anyhow::ensure!(
+        same,
+        "ui/src/gen is not what the engine's and the shell's types say; run `cargo xtask gen` and commit the result"
+    );
     Ok(())
 }
 
 /// Writes `ui/src/gen` anew.
 ///
 /// # Errors
-/// When the engine does not build or the folder cannot be written.
+/// When the engine or the shell does not build or the folder cannot be written.
 pub fn generate_types() -> anyhow::Result<()> {
     let kept = run::root().join("ui/src/gen");
     if kept.exists() {

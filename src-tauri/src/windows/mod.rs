@@ -1,12 +1,20 @@
-//! The windows: the big one, and the small one that an incoming call opens on top.
+//! The windows: the big one, the small one that an incoming call opens on top, and the mini window of a call.
 
+pub mod mini;
+
+use std::path::Path;
 use std::time::Duration;
 
 use ahoy_engine::api::{CallPhase, Snapshot, Theme};
+use tauri::plugin::TauriPlugin;
 use tauri::webview::PageLoadEvent;
 use tauri::window::Color;
-use tauri::{AppHandle, LogicalPosition, Manager as _, WebviewUrl, WebviewWindow, WebviewWindowBuilder, async_runtime};
+use tauri::{
+    AppHandle, LogicalPosition, Manager as _, WebviewUrl, WebviewWindow, WebviewWindowBuilder, Wry, async_runtime,
+};
+use tauri_plugin_window_state::StateFlags;
 
+use crate::desktop::Desk;
 use crate::shell::Shell;
 use crate::words::say;
 
@@ -21,23 +29,65 @@ const INCOMING_TOP: f64 = 28.0;
 /// A goodbye that does not come through in this time is not waited for.
 const GOODBYE: Duration = Duration::from_secs(4);
 
-/// Opens the big window, and shows it once there is something in it.
+/// How long a tray is waited for that starts with the computer, as this program does.
+const TRAY_COMES: Duration = Duration::from_secs(10);
+
+/// Opens the big window, and shows it once there is something in it; `hidden`: only when it is asked for.
 ///
 /// # Errors
 /// What the window system says.
-pub fn open_main(app: &AppHandle) -> tauri::Result<()> {
+pub fn open_main(app: &AppHandle, hidden: bool) -> tauri::Result<()> {
+    // What hinders the program from working must be seen.
+    let hidden = hidden && app.state::<Shell>().outlets().is_ok();
     let window = WebviewWindowBuilder::new(app, MAIN, WebviewUrl::App("index.html".into()))
         .title("Ahoy")
         .inner_size(1040.0, 700.0)
         .min_inner_size(360.0, 480.0)
         .visible(false)
-        .on_page_load(|window, load| {
-            if load.event() == PageLoadEvent::Finished {
+        .on_page_load(move |window, load| {
+            if load.event() == PageLoadEvent::Finished && !hidden {
                 logged("shown", window.show());
             }
         })
         .build()?;
+    if hidden {
+        never_out_of_reach(app);
+    }
     window.set_background_color(Some(background(&window)))
+}
+
+/// Without a tray nothing could bring a hidden window back, so it waits in the task bar instead.
+fn never_out_of_reach(app: &AppHandle) {
+    let app = app.clone();
+    async_runtime::spawn(async move {
+        tokio::time::sleep(TRAY_COMES).await;
+        let Some(main) = app.get_webview_window(MAIN) else { return };
+        if !app.state::<Desk>().now().tray && !main.is_visible().unwrap_or(true) {
+            logged("minimised", main.minimize().and_then(|()| main.show()));
+        }
+    });
+}
+
+/// The big window was asked to close: with a tray it only leaves the screen, and the program stays reachable.
+pub fn close_main(app: &AppHandle) {
+    let main = app.get_webview_window(MAIN).filter(|_| app.state::<Desk>().now().tray);
+    match main {
+        Some(main) => logged("hidden", main.hide()),
+        None => close(app),
+    }
+}
+
+/// Windows come back where they were left, in the same size; kept in the profile. Not the one of an incoming call, which has
+/// its place, and nothing is shown by this that is not shown by us.
+pub fn remembered(profile: Option<&Path>) -> TauriPlugin<Wry> {
+    let mut builder = tauri_plugin_window_state::Builder::new()
+        .with_state_flags(StateFlags::SIZE | StateFlags::POSITION | StateFlags::MAXIMIZED)
+        .with_denylist(&[INCOMING]);
+    // An absolute name takes the place of the plugin's own folder, which all profiles would share.
+    if let Some(file) = profile.and_then(|profile| std::path::absolute(profile.join("windows.json")).ok()) {
+        builder = builder.with_filename(file.to_string_lossy());
+    }
+    builder.build()
 }
 
 /// What is seen until the interface is painted: the backgrounds of `ui/src/styles/tokens.css`.
@@ -72,6 +122,7 @@ impl Stage {
 
 /// Opens the small window while it rings here, and brings the big one to the front after the answer.
 pub fn follow_calls(app: &AppHandle) {
+    mini::follow(app);
     let Ok(outlets) = app.state::<Shell>().outlets().cloned() else { return };
     let app = app.clone();
     let mut snapshots = outlets.snapshots;
@@ -97,7 +148,7 @@ pub fn follow_calls(app: &AppHandle) {
 }
 
 /// The big window is what the person is looking at: it shows the call itself.
-fn in_front(app: &AppHandle) -> bool {
+pub fn in_front(app: &AppHandle) -> bool {
     app.get_webview_window(MAIN)
         .is_some_and(|main| main.is_visible().unwrap_or(false) && main.is_focused().unwrap_or(false))
 }
@@ -132,13 +183,14 @@ fn incoming_place(app: &AppHandle) -> Option<(f64, f64)> {
 }
 
 fn close_incoming(app: &AppHandle) {
-    app.state::<Shell>().unsubscribe(INCOMING);
+    app.state::<Shell>().forget_window(INCOMING);
     if let Some(window) = app.get_webview_window(INCOMING) {
         logged("closed", window.destroy());
     }
 }
 
-fn raise_main(app: &AppHandle) {
+/// Brings the big window back, wherever it is.
+pub fn raise_main(app: &AppHandle) {
     let Some(main) = app.get_webview_window(MAIN) else { return };
     let raise = |main: &WebviewWindow| {
         main.show()?;
@@ -150,6 +202,15 @@ fn raise_main(app: &AppHandle) {
 
 /// Hides everything, says goodbye and ends the program. A second call changes nothing.
 pub fn close(app: &AppHandle) {
+    say_goodbye_then(app, |app| app.exit(0));
+}
+
+/// As [`close`], and then the program starts anew.
+pub fn restart(app: &AppHandle) {
+    say_goodbye_then(app, AppHandle::request_restart);
+}
+
+fn say_goodbye_then(app: &AppHandle, then: impl FnOnce(&AppHandle) + Send + 'static) {
     for window in app.webview_windows().values() {
         logged("hidden", window.hide());
     }
@@ -161,7 +222,7 @@ pub fn close(app: &AppHandle) {
         {
             tracing::warn!("the goodbye took too long");
         }
-        app.exit(0);
+        then(&app);
     });
 }
 
