@@ -4,3 +4,7 @@ pub mod bridge;
 #[cfg(target_os = "linux")]
 pub mod fresh;
 pub mod page;
+#[cfg(target_os = "linux")]
+pub mod session_bus;
+#[cfg(target_os = "linux")]
+pub mod window;
