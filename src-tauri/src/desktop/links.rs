@@ -24,7 +24,8 @@ const LONGEST_LINK: usize = 8 * 1024;
 
 /// What sets this profile's copy apart from other profiles' copies, and the same each time; `None` for the person's own.
 pub fn profile_mark(profile: Option<&Path>) -> Option<String> {
-    let place = std::path::absolute(profile?).unwrap_or_else(|_| profile.unwrap_or(Path::new("")).to_owned());
+    let profile = profile?;
+    let place = std::path::absolute(profile).unwrap_or_else(|_| profile.to_owned());
     let mut hasher = DefaultHasher::new();
     place.hash(&mut hasher);
     Some(format!("p{:016x}", hasher.finish()))
