@@ -274,12 +274,12 @@ fn hotkeys_work_while_another_program_has_the_focus() -> anyhow::Result<()> {
     set("Hang up or decline", "ctrl+alt+m", "already do something else here")?;
     set("Hang up or decline", "ctrl+alt+h", "Ctrl + Alt + H")?;
     set("Push to talk", "F9", "F9")?;
-    let kept = std::fs::read_to_string(pair.ada_profile.folder.join("desktop.json"))?;
+    let kept = std::fs::read_to_string(pair.ada_profile.folder.join("shell.json"))?;
     assert!(kept.contains("Control+Alt+KeyM") && kept.contains("Control+Alt+KeyH") && kept.contains("F9"), "{kept}");
 
     // Another program wants the same keys: told in words, and those before stay.
     let cem_profile = Profile::make(world.folder.path(), "Cem", &pair.server.url)?;
-    std::fs::write(cem_profile.folder.join("desktop.json"), r#"{"hotkeys":{"hang-up":"Control+Alt+KeyM"}}"#)?;
+    std::fs::write(cem_profile.folder.join("shell.json"), r#"{"hotkeys":{"hang-up":"Control+Alt+KeyM"}}"#)?;
     let cem = world.window(&cem_profile.folder, &pair.server.url, "none", "none")?;
     cem.click_named("Settings")?;
     cem.wait_for_text("Another program has Ctrl + Alt + M")?;
@@ -325,7 +325,7 @@ fn hotkeys_work_while_another_program_has_the_focus() -> anyhow::Result<()> {
     pair.ada.click_named("Settings")?;
     pair.ada.click_named("No keys for “Hang up or decline”")?;
     until("the cleared keys", || {
-        Ok(!std::fs::read_to_string(pair.ada_profile.folder.join("desktop.json"))?.contains("KeyH"))
+        Ok(!std::fs::read_to_string(pair.ada_profile.folder.join("shell.json"))?.contains("KeyH"))
     })
 }
 

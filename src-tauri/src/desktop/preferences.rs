@@ -1,4 +1,4 @@
-//! What the shell remembers in the profile, beside the engine's database: `desktop.json`.
+//! What the shell remembers in the profile, beside the engine's database: `shell.json`.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hotkeys::HotkeyAction;
 
-const FILE: &str = "desktop.json";
+const FILE: &str = "shell.json";
 
 /// Everything remembered.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
