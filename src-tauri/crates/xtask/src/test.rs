@@ -160,7 +160,11 @@ fn crates() -> anyhow::Result<()> {
     run::must(run::cargo().args(["test", "--workspace", "--exclude", "ahoy-tests", "--locked", "--no-fail-fast"]))
 }
 
-fn end_to_end() -> anyhow::Result<()> {
+/// Builds the programs that the calls from end to end are made with.
+///
+/// # Errors
+/// When they do not build.
+pub fn build_programs() -> anyhow::Result<()> {
     run::must(run::cargo().args([
         "build",
         "--locked",
@@ -171,7 +175,11 @@ fn end_to_end() -> anyhow::Result<()> {
         "--package",
         "ahoy-server",
         "--bins",
-    ]))?;
+    ]))
+}
+
+fn end_to_end() -> anyhow::Result<()> {
+    build_programs()?;
     // One at a time: each of them is a call with two encoders, and there may be two cores.
     let mut tests: Vec<String> = read_folder(&run::root().join("tests/tests"))?
         .into_iter()

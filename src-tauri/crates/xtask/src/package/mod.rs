@@ -230,20 +230,12 @@ fn check(made: &[PathBuf], runs_here: bool) -> anyhow::Result<()> {
 
 /// Installs, uses and removes the package in a fresh system; the story is tests/tests/installed.rs.
 fn try_in(deb: &Path, release: &str) -> anyhow::Result<()> {
-    run::must(run::cargo().args(["build", "--locked", "--package", "ahoy-cli", "--package", "ahoy-server", "--bins"]))?;
+    crate::test::build_programs()?;
+    // The whole workspace, so that what the other tests have built is used.
+    let test = ["test", "--locked", "--workspace", "--test", "installed", "--", "--ignored", "--nocapture"];
     run::must(
         run::cargo()
-            .args([
-                "test",
-                "--locked",
-                "--package",
-                "ahoy-tests",
-                "--test",
-                "installed",
-                "--",
-                "--ignored",
-                "--nocapture",
-            ])
+            .args(test)
             .env("AHOY_DEB", deb)
             .env("AHOY_RELEASE", release)
             .env("AHOY_FRESH_CACHE", run::tools()?.join("fresh"))
