@@ -65,6 +65,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     setup::ensure(setup::Purpose::Package, options.yes)?;
     let bundles: Vec<&str> =
         if options.bundles.is_empty() { USUAL.to_vec() } else { options.bundles.iter().map(String::as_str).collect() };
+    run::must(run::npm().args(["run", "build"]))?;
     let target = options.target.as_deref();
     let mut made = make(&bundles, target)?;
     if options.programs {
@@ -94,6 +95,10 @@ pub fn test() -> anyhow::Result<()> {
         println!("Installers of this system are made and tried by the release workflow only.");
         return Ok(());
     }
+    // An earlier step has built it; building it again would only make the programs be linked anew.
+    if !run::root().join("ui/dist/index.html").exists() {
+        run::must(run::npm().args(["run", "build"]))?;
+    }
     let made = make(&["deb", "rpm"], None)?;
     check(&made, true)?;
     try_in(deb_of(&made)?, OLDEST_DEBIAN)
@@ -106,7 +111,6 @@ fn deb_of(made: &[PathBuf]) -> anyhow::Result<&Path> {
 
 /// Builds the program and bundles it; gives the files made.
 fn make(bundles: &[&str], target: Option<&str>) -> anyhow::Result<Vec<PathBuf>> {
-    run::must(run::npm().args(["run", "build"]))?;
     let mut build = run::cargo();
     // The feature tells Tauri that the interface is inside and not at a development server.
     build.args([
