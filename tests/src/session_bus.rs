@@ -546,7 +546,7 @@ impl PortalService {
                 (id.clone(), HashMap::from(words))
             })
             .collect();
-        locked(&self.bound).extend(wished.into_iter().map(|(id, keys)| (session.to_owned().into(), id, keys)));
+        locked(&self.bound).extend(wished.clone().into_iter().map(|(id, keys)| (session.to_owned().into(), id, keys)));
         Self::answer(&emitter, &request, 0, HashMap::from([("shortcuts", Value::from(given))])).await?;
         Ok(request)
     }
