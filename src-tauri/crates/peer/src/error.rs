@@ -6,11 +6,6 @@ pub enum PeerError {
     /// No socket could be opened.
     #[error("This computer has no network that a call could use ({0}). Connect to a network and call again.")]
     NoNetwork(String),
-    /// An address of a STUN or TURN server is malformed.
-    #[error(
-        "A relay or address-discovery server in the settings is written wrongly ({0}). Correct it, or ask whoever runs your server."
-    )]
-    BadIceServer(String),
     /// The other side's session description could not be used.
     #[error("The other side sent a call description that cannot be used ({0}). Its version may be too old or too new.")]
     BadDescription(String),

@@ -97,7 +97,7 @@ impl Peer {
     /// `events` should hold at least 64; see [`PeerEvent`] for what is forgotten when it is full.
     ///
     /// # Errors
-    /// [`PeerError::NoNetwork`] when no socket can be opened, [`PeerError::BadIceServer`] for a malformed server.
+    /// [`PeerError::NoNetwork`] when no socket can be opened.
     pub async fn new(
         config: PeerConfig,
         events: mpsc::Sender<PeerEvent>,

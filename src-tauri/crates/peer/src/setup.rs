@@ -1,6 +1,6 @@
 //! How the stack is put together: codecs, interceptors, settings, tracks.
 
-use crate::config::{IcePolicy, PeerConfig};
+use crate::config::{IcePolicy, IceServer, PeerConfig};
 use crate::feedback::TimedFeedback;
 use crate::interceptor::{MediaTap, WireTap};
 use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
@@ -154,17 +154,13 @@ pub(crate) async fn connection(
     handler: Arc<dyn PeerConnectionEventHandler>,
     stage: &Arc<Mutex<Stage>>,
 ) -> Result<Box<dyn PeerConnection>, PeerError> {
-    let servers = config.ice_servers.iter().map(|server| RTCIceServer {
-        urls: server.urls.clone(),
-        username: server.username.clone(),
-        credential: server.credential.clone(),
-    });
+    let servers = usable(&config.ice_servers);
     let policy = match config.policy {
         IcePolicy::All => RTCIceTransportPolicy::All,
         IcePolicy::RelayOnly => RTCIceTransportPolicy::Relay,
     };
     let configuration =
-        RTCConfigurationBuilder::new().with_ice_servers(servers.collect()).with_ice_transport_policy(policy).build();
+        RTCConfigurationBuilder::new().with_ice_servers(servers).with_ice_transport_policy(policy).build();
     let connection = PeerConnectionBuilder::new()
         .with_configuration(configuration)
         .with_media_engine(media_engine()?)
@@ -177,6 +173,27 @@ pub(crate) async fn connection(
         .await
         .map_err(|error| PeerError::NoNetwork(error.to_string()))?;
     Ok(Box::new(connection))
+}
+
+/// Servers as they can be used. The stack refuses the whole connection for one that is written wrongly or lacks credentials;
+/// they come from rendezvous, and none of those may keep people from calling.
+fn usable(servers: &[IceServer]) -> Vec<RTCIceServer> {
+    let each = |server: &IceServer| {
+        let one = |url: &String| RTCIceServer {
+            urls: vec![url.clone()],
+            username: server.username.clone(),
+            credential: server.credential.clone(),
+        };
+        server.urls.iter().map(one).collect::<Vec<_>>()
+    };
+    let fits = |server: &RTCIceServer| match server.urls() {
+        Ok(_) => true,
+        Err(error) => {
+            tracing::warn!(%error, "a rendezvous named a STUN or TURN server that cannot be used");
+            false
+        }
+    };
+    servers.iter().flat_map(each).filter(fits).collect()
 }
 
 /// A track of ours. Its packets are made by [`crate::sending`].
@@ -204,4 +221,25 @@ pub(crate) fn track(kind: MediaKind, ssrc: u32, repair: Option<RepairStreams>) -
         stack_kind,
         vec![coding],
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_cannot_be_used_is_left_out_and_the_others_stay() {
+        let server = |urls: &[&str], credential: &str| IceServer {
+            urls: urls.iter().map(|url| (*url).to_owned()).collect(),
+            username: "ada".to_owned(),
+            credential: credential.to_owned(),
+        };
+        let given = [
+            server(&["stun:127.0.0.1:3478", "nonsense", "turn:127.0.0.1:3478?transport=udp"], "secret"),
+            server(&["turn:127.0.0.1:3478"], ""),
+            server(&["stun:[::1", "http://127.0.0.1", ""], ""),
+        ];
+        let urls: Vec<_> = usable(&given).into_iter().flat_map(|server| server.urls).collect();
+        assert_eq!(urls, ["stun:127.0.0.1:3478", "turn:127.0.0.1:3478?transport=udp"]);
+    }
 }
