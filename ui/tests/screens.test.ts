@@ -169,6 +169,15 @@ describe('a contact', () => {
     expect(sent('rename-contact')).toEqual([{ type: 'rename-contact', id: 'ben-7k2q', name: 'Benny' }]);
   });
 
+  it('gives way to a call: its answer could not be reached', async () => {
+    const { container, tell } = await open('contact');
+    await menu('Rename');
+    expect(container.querySelector('dialog')).not.toBeNull();
+    tell({ call: call({ phase: { type: 'incoming' } }) });
+    expect(container.querySelector('dialog')).toBeNull();
+    expect(screen.getAllByRole('button', { name: /^Accept/ }).length).toBeGreaterThan(0);
+  });
+
   it('is removed or blocked only after a question', async () => {
     const { sent } = await open('contact');
     await menu('Remove');

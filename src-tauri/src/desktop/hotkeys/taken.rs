@@ -88,6 +88,11 @@ impl Taken {
         if let Err(error) = self.app.global_shortcut().unregister(shortcut) {
             tracing::warn!(%error, "a hotkey could not be given back");
         }
+        // On X11 global-hotkey 0.8 leaves the word to the server in its buffer until it next wants an answer, and would keep
+        // the keys until then. Looking the key up once more wants one; that there is nothing to give back any more is no news.
+        if cfg!(target_os = "linux") {
+            let _ = self.app.global_shortcut().unregister(shortcut);
+        }
     }
 
     fn give_back(&mut self, action: HotkeyAction) {
