@@ -291,7 +291,10 @@ async fn a_replayed_invitation_does_not_ring_again_not_even_after_a_restart() {
     assert!(matches!(rung.what, Happened::Incoming { .. }));
     let call = ada.until_call("the fresh call", |_| true).await;
     assert_eq!(call.call_id, "02".repeat(16), "the replayed one did not ring");
-    assert_eq!(ada.engine.snapshot().borrow().history.len(), 1);
+    // The fresh one, with a description that is none, may be over already and stand there too.
+    let shown = ada.engine.snapshot().borrow().clone();
+    let replayed = shown.history.iter().filter(|entry| entry.call_id == "01".repeat(16)).count();
+    assert_eq!(replayed, 1, "the replayed one came to nothing: {:?}", shown.history);
     ada.engine.shutdown().await;
     server.shutdown().await;
 }

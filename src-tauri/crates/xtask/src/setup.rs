@@ -53,7 +53,8 @@ const COUNTERPARTS: &[&str] = &[
     "pulseaudio-utils",
     "coturn",
     "webkit2gtk-driver",
-    "dbus-daemon",
+    // Of which old Ubuntu has no part named dbus-daemon.
+    "dbus",
     "x11-utils",
     "at-spi2-core",
     "iproute2",
@@ -148,6 +149,12 @@ fn install_packages(missing: &[&str], yes: bool) -> anyhow::Result<()> {
     );
     println!("Ahoy needs these Debian packages:\n  {}", missing.join(" "));
     anyhow::ensure!(yes || agreed()?, "Nothing was installed. Install them yourself, then try again:\n  {by_hand}");
+    anyhow::ensure!(
+        !asks_for_root || run::find("sudo").is_some(),
+        "Installing needs root, and there is no sudo here. Do this as root, then try again:\n  apt-get update && apt-get install \
+         --no-install-recommends {}",
+        missing.join(" ")
+    );
     let privileged = || {
         let mut command = if asks_for_root { Command::new("sudo") } else { Command::new("env") };
         command.arg("DEBIAN_FRONTEND=noninteractive").arg(&apt);
