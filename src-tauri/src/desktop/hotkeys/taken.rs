@@ -1,4 +1,4 @@
-//! Keys taken here: X11, Windows, macOS. Seen on X11 only; on Windows and macOS type-checked.
+//! Keys taken here: X11, Windows, macOS. Seen on X11 only; on Windows and macOS written by the documentation, never built.
 
 use std::collections::BTreeMap;
 
