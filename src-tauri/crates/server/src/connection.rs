@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ahoy_protocol::rendezvous::{
-    self, ClientMessage, IceServer, RefusedReason, SendOutcome, ServerMessage, sign_in_transcript,
+    self, ClientMessage, FrameError, IceServer, RefusedReason, SendOutcome, ServerMessage, verify_sign_in,
 };
 use ahoy_protocol::{AhoyId, limits};
 use data_encoding::BASE64;
@@ -28,8 +28,6 @@ use crate::registry::{ConnectionNumber, Outgoing};
 use crate::server::Shared;
 use crate::turn;
 
-/// Versions offered in the challenge, best first.
-const VERSIONS: [u16; 1] = [rendezvous::VERSION];
 /// Frames that are no sign-in (pings, say) taken before it.
 const FRAMES_BEFORE_SIGN_IN: usize = 16;
 /// A program's name for the log is cut to this many characters.
@@ -139,7 +137,7 @@ impl Connection {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let challenge = ServerMessage::Challenge {
             nonce: BASE64.encode(&nonce),
-            versions: VERSIONS.to_vec(),
+            versions: rendezvous::VERSIONS.to_vec(),
             server_time_ms: u64::try_from(since_epoch.as_millis()).unwrap_or(u64::MAX),
         };
         self.tell(&challenge).await?;
@@ -153,15 +151,22 @@ impl Connection {
             if text.len() > self.shared.config.limits.frame_bytes {
                 return Err(Ended::Refused(RefusedReason::TooLarge));
             }
-            let Ok(ClientMessage::SignIn { id, version, signature, client }) = serde_json::from_str(&text) else {
-                return Err(Ended::Refused(RefusedReason::Malformed));
+            let (id, version, signature, client) = match ClientMessage::from_text(&text) {
+                Ok(ClientMessage::SignIn { id, version, signature, client }) => (id, version, signature, client),
+                // From a newer version: passed over, as PROTOCOL.md has it.
+                Err(FrameError::Unknown) => {
+                    self.shared.refusals.unknown();
+                    continue;
+                }
+                Err(FrameError::TooLarge | FrameError::PartTooLong) => {
+                    return Err(Ended::Refused(RefusedReason::TooLarge));
+                }
+                Ok(_) | Err(_) => return Err(Ended::Refused(RefusedReason::Malformed)),
             };
-            if !VERSIONS.contains(&version) {
+            if !rendezvous::VERSIONS.contains(&version) {
                 return Err(Ended::Refused(RefusedReason::Version));
             }
-            let signature = BASE64.decode(signature.as_bytes()).ok().and_then(|bytes| bytes.try_into().ok());
-            let signature: [u8; 64] = signature.ok_or(Ended::Refused(RefusedReason::Malformed))?;
-            if !id.verify(&sign_in_transcript(version, host, &nonce), signature) {
+            if !verify_sign_in(&id, version, host, &nonce, &signature) {
                 return Err(Ended::Refused(RefusedReason::Signature));
             }
             let client: String = client.chars().filter(|c| !c.is_control()).take(CLIENT_NAME).collect();
@@ -217,9 +222,23 @@ impl Connection {
             meters.bytes.charge(text.len() as f64, now);
             return self.refuse(RefusedReason::TooLarge, meters).await;
         }
-        let Ok(message) = serde_json::from_str::<ClientMessage>(&text) else {
-            meters.bytes.charge(text.len() as f64, now);
-            return self.refuse(RefusedReason::Malformed, meters).await;
+        let message = match ClientMessage::from_text(&text) {
+            Ok(message) => message,
+            Err(error) => {
+                // What cannot be used costs too, or it would be the cheapest way to keep a server busy.
+                let in_time = meters.frames.take(1.0, now) && meters.bytes.take(text.len() as f64, now);
+                return match error {
+                    _ if !in_time => self.refuse(RefusedReason::TooFast, meters).await,
+                    FrameError::Unknown => {
+                        self.shared.refusals.unknown();
+                        Ok(())
+                    }
+                    FrameError::TooLarge | FrameError::PartTooLong => {
+                        self.refuse(RefusedReason::TooLarge, meters).await
+                    }
+                    _ => self.refuse(RefusedReason::Malformed, meters).await,
+                };
+            }
         };
         let cost = if matches!(message, ClientMessage::Received { .. }) { CONFIRMATION } else { 1.0 };
         if !(meters.frames.take(cost, now) && meters.bytes.take(text.len() as f64, now)) {
@@ -243,9 +262,6 @@ impl Connection {
     async fn handle_message(&mut self, who: Who, message: ClientMessage, meters: &mut Meters) -> Result<(), Ended> {
         let command = match message {
             ClientMessage::SignIn { .. } => return self.refuse(RefusedReason::Malformed, meters).await,
-            ClientMessage::Watch { contacts } if contacts.len() > limits::WATCHED_CONTACTS => {
-                return self.refuse(RefusedReason::TooLarge, meters).await;
-            }
             ClientMessage::Watch { contacts } => {
                 Command::Watch { who, contacts: contacts.into_iter().collect::<HashSet<_>>() }
             }
@@ -270,6 +286,7 @@ impl Connection {
     /// Refuses one frame; too many refusals end the connection.
     async fn refuse(&mut self, reason: RefusedReason, meters: &mut Meters) -> Result<(), Ended> {
         meters.strike().map_err(|_| Ended::Refused(reason))?;
+        self.shared.refusals.count(reason);
         self.tell(&ServerMessage::Refused { reason, closing: false }).await
     }
 
@@ -305,6 +322,7 @@ impl Connection {
                 Ended::Left | Ended::Silent => None,
                 Ended::Told(reason) => Some(reason),
                 Ended::Refused(reason) => {
+                    self.shared.refusals.count(reason);
                     let refusal = ServerMessage::Refused { reason, closing: true };
                     if let Ok(json) = serde_json::to_string(&refusal) {
                         // Whether it arrives or not, the connection ends.

@@ -1,5 +1,6 @@
 //! What is answered over HTTP: the way into the WebSocket, and `/healthz`.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
@@ -42,6 +43,8 @@ struct Health {
     connections_refused: u64,
     signed_in: usize,
     mailbox: MailboxHealth,
+    /// What was refused since the start, by reason.
+    refused: BTreeMap<&'static str, u64>,
 }
 
 #[derive(Serialize)]
@@ -63,6 +66,7 @@ async fn health(State(shared): State<Arc<Shared>>) -> Response {
             letters: figures.map_or(0, |figures| figures.letters),
             bytes: figures.map_or(0, |figures| figures.letter_bytes),
         },
+        refused: shared.refusals.figures(),
     };
     let status = if figures.is_some() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(health)).into_response()

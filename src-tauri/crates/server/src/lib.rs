@@ -33,6 +33,7 @@ mod mailbox;
 mod mask;
 mod outbox;
 mod rate;
+mod refusals;
 mod registry;
 mod server;
 mod tls;

@@ -18,6 +18,7 @@ use crate::config::ServerConfig;
 use crate::hosts::Hosts;
 use crate::hub::{HubHandle, hub};
 use crate::mask::Mask;
+use crate::refusals::Refusals;
 use crate::registry::{ConnectionNumber, Registry};
 use crate::tls;
 
@@ -106,6 +107,7 @@ impl Server {
             hosts,
             hub,
             mask: Mask::new(salt),
+            refusals: Refusals::default(),
             tasks: tasks.clone(),
             shutdown: shutdown.clone(),
             connections: AtomicU64::new(1),
@@ -125,6 +127,7 @@ pub(crate) struct Shared {
     pub(crate) hub: HubHandle,
     pub(crate) admission: Arc<Admission>,
     pub(crate) mask: Mask,
+    pub(crate) refusals: Refusals,
     pub(crate) tasks: TaskTracker,
     pub(crate) shutdown: CancellationToken,
     connections: AtomicU64,

@@ -14,6 +14,7 @@ use ahoy_server::{Rate, RunningServer, Server, ServerConfig, StartError, TurnCon
 use common::{App, start, start_default};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message as Frame;
 
 async fn health(server: &RunningServer) -> serde_json::Value {
     let mut stream = TcpStream::connect(server.local_addr()).await.unwrap();
@@ -33,6 +34,29 @@ async fn health_counts_people_and_mail() {
     let health = health(&server).await;
     assert_eq!((&health["status"], &health["signed_in"], &health["connections"]), (&"ok".into(), &1.into(), &1.into()));
     assert_eq!((&health["mailbox"]["letters"], &health["mailbox"]["bytes"]), (&1.into(), &260.into()));
+    server.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_is_refused_or_passed_over_is_counted_for_the_operator() {
+    let server = start_default().await;
+    assert_eq!(health(&server).await["refused"], serde_json::json!({}));
+    let mut app = App::come(&server, 1).await;
+    for frame in ["[[", r#"{"type":"watch","contacts":["not an id"]}"#, r#"{"type":"wave","to":"everybody"}"#] {
+        app.raw(Frame::Text(frame.into())).await.unwrap();
+    }
+    let (id, envelope) = (app.id(), "A".repeat(90_000));
+    app.tell(&ClientMessage::Send { reference: 7, to: id, envelope, keep: false }).await;
+    for reason in [RefusedReason::Malformed, RefusedReason::Malformed, RefusedReason::TooLarge] {
+        assert_eq!(app.next().await, Some(ServerMessage::Refused { reason, closing: false }));
+    }
+    // A kind from a newer version is passed over in front of the sign-in too.
+    let ben = common::identity(2);
+    let (mut app, nonce) = App::dial_as(server.url(), common::identity(2)).await;
+    app.raw(Frame::Text(r#"{"type":"hello"}"#.into())).await.unwrap();
+    app.tell(&common::sign_in(&ben, 1, common::host_of(server.url()), &nonce)).await;
+    assert!(matches!(app.next().await, Some(ServerMessage::SignedIn { .. })));
+    assert_eq!(health(&server).await["refused"], serde_json::json!({"malformed": 2, "too-large": 1, "unknown": 2}));
     server.shutdown().await;
 }
 
