@@ -3,6 +3,7 @@
 mod args;
 mod orders;
 mod out;
+mod recorder;
 mod run;
 
 use std::process::ExitCode;

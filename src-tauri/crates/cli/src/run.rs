@@ -15,7 +15,8 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::args::{Accept, Cli, Command, Common, ContactCommand};
 use crate::orders::orders;
-use crate::out::{Printer, Recorder};
+use crate::out::Printer;
+use crate::recorder::{Recorder, Wanted};
 
 /// For what a rendezvous answers at once.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -176,13 +177,14 @@ enum Role {
 /// `listen` and `call`.
 async fn endpoint(common: &Common, role: Role) -> anyhow::Result<()> {
     let printer = Printer::new(common.json);
-    let frames = common.frames && common.json;
-    let film = common.video_out.clone().map(|path| (path, common.video_every.0));
-    let recorder = Recorder::start(printer.clone(), frames, film, common.audio_out.clone(), common.picture())?;
+    let wanted = Wanted {
+        frames: common.frames && common.json,
+        video: common.video_out.clone().map(|path| (path, common.video_every.0)),
+        audio: common.audio_out.clone(),
+    };
+    let recorder = Recorder::start(printer.clone(), wanted, common.picture())?;
     let mut config = config(common);
-    if let Some(recorder) = &recorder {
-        config.taps = recorder.taps();
-    }
+    config.taps = recorder.taps();
     if matches!(role, Role::Listen(Accept::All, _)) {
         config.strangers = Strangers::Ring;
     }
@@ -207,9 +209,7 @@ async fn endpoint(common: &Common, role: Role) -> anyhow::Result<()> {
             print_event(&printer, &event);
         }
     }
-    if let Some(recorder) = recorder {
-        recorder.close();
-    }
+    recorder.close();
     outcome
 }
 
