@@ -49,8 +49,49 @@ fn pictures_and_tones_arrive_on_both_sides_and_hanging_up_ends_it() -> anyhow::R
     Ok(())
 }
 
+/// Whoever reads pipes may open one only when the other has given something: ffmpeg does so.
+#[cfg(unix)]
 #[test]
-fn a_callee_who_is_not_signed_in_is_unreachable_and_finds_a_missed_call() -> anyhow::Result<()> {
+fn sound_and_pictures_go_into_pipes_in_whatever_order_these_are_read() -> anyhow::Result<()> {
+    use std::io::Read as _;
+
+    let folder = tempfile::tempdir()?;
+    let server = Rendezvous::start()?;
+    let (ada, ben) = ada_and_ben(folder.path(), &server.url)?;
+    let [sound, film] = ["sound.wav", "film.y4m"].map(|name| folder.path().join(name));
+    for pipe in [&sound, &film] {
+        assert!(std::process::Command::new("mkfifo").arg(pipe).status()?.success());
+    }
+    let listen = ["listen", "--audio-out", sound.to_str().unwrap(), "--video-out", film.to_str().unwrap()];
+    let mut callee = ben.start(&[&listen[..], &media("tone:660")[..]].concat());
+    callee.wait_for_event("signed-in", LIMIT)?;
+    let mut caller = ada.start(&[&["call", "Ben", "--for", "20"], &media("tone:440")[..]].concat());
+    let (told, read) = std::sync::mpsc::channel();
+    let reader = std::thread::spawn(move || -> std::io::Result<()> {
+        let mut start = [0; 48_000];
+        let mut sound = std::fs::File::open(sound)?;
+        sound.read_exact(&mut start)?;
+        assert!(start.starts_with(b"RIFF"), "the pipe begins as a WAV file does");
+        let mut film = std::fs::File::open(film)?;
+        film.read_exact(&mut start)?;
+        assert!(start.starts_with(b"YUV4MPEG2"), "the pipe begins as a Y4M file does");
+        told.send(()).expect("the test waits");
+        // Both are read to their ends, so that neither is cut off.
+        let rest = std::thread::spawn(move || std::io::copy(&mut sound, &mut std::io::sink()));
+        std::io::copy(&mut film, &mut std::io::sink())?;
+        rest.join().expect("reading does not panic").map(drop)
+    });
+    read.recv_timeout(LIMIT)?;
+    caller.ask_to_end();
+    caller.wait(LIMIT)?;
+    callee.ask_to_end();
+    assert!(callee.wait(LIMIT)?.success());
+    reader.join().expect("the reader does not panic")?;
+    Ok(())
+}
+
+#[test]
+fn a_callee_who_is_not_signed_in_is_unreachable() -> anyhow::Result<()> {
     let folder = tempfile::tempdir()?;
     let server = Rendezvous::start()?;
     let (ada, _) = ada_and_ben(folder.path(), &server.url)?;
