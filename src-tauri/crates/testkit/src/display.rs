@@ -112,3 +112,15 @@ impl VirtualDisplay {
         Ok(())
     }
 }
+
+/// How many colours a picture has in this range of columns.
+///
+/// # Errors
+/// When ImageMagick is not there or the file is no picture.
+pub fn colours(file: &Path, from: u32, width: u32) -> anyhow::Result<u32> {
+    let place = format!("{width}x0+{from}+0");
+    let output =
+        Command::new("convert").arg(file).args(["-crop", &place, "+repage", "-format", "%k", "info:"]).output()?;
+    let counted = String::from_utf8_lossy(&output.stdout).trim().parse();
+    counted.with_context(|| format!("the colours of {} could not be counted", file.display()))
+}

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use ahoy_testkit::display::{Guarded, VirtualDisplay};
 use ahoy_testkit::endpoint::{Profile, Rendezvous, ada_and_ben};
@@ -29,8 +29,16 @@ pub struct Options {
     screenshot: PathBuf,
 }
 
-/// The call of the demo, and of the first thing a newcomer sees: the moving pattern and a tone, or the real devices.
+/// Where nobody listens: the moving pattern and a tone.
 const SYNTHETIC: [&str; 6] = ["--camera", "pattern", "--mic", "tone", "--speaker", "none"];
+/// Ben's, beside an Ada who has the real devices: two copies with one microphone and one speaker would howl.
+const QUIET: [&str; 6] = ["--camera", "pattern", "--mic", "none", "--speaker", "none"];
+/// Windows that are painted have more colours than this; empty ones have a handful.
+const COLOURS: u32 = 100;
+/// Each window's part of the virtual display, pixels.
+const WIDTH: u32 = 1000;
+/// Longest wait for both windows on a busy machine.
+const READY: Duration = Duration::from_secs(60);
 
 /// Builds and runs the demo until its windows are closed.
 ///
@@ -49,10 +57,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         headless_call(&ada, &ben, options.seconds)
     } else if setup::has_display() {
         let ada_camera = if has_camera() { &[][..] } else { &SYNTHETIC[..2] };
-        let mut windows =
-            [window(&ada, &server.url, ada_camera, None)?, window(&ben, &server.url, &SYNTHETIC[..2], None)?];
+        let mut windows = [window(&ada, &server.url, ada_camera, None)?, window(&ben, &server.url, &QUIET, None)?];
         println!(
-            "Two windows are open. In Ada's, click Ben, then the video button; in Ben's, accept. Close both to end."
+            "Two windows are open. In Ada's, click Ben, then the video button; in Ben's, accept. Ben shows a moving \
+             pattern and is silent, so that the two do not hear each other through the same speaker. Close both to end."
         );
         for window in &mut windows {
             window.0.wait()?;
@@ -77,7 +85,8 @@ fn build(headless: bool) -> anyhow::Result<()> {
 }
 
 fn has_camera() -> bool {
-    !cfg!(target_os = "linux") || Path::new("/dev/video0").exists()
+    let is_camera = |entry: std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with("video");
+    !cfg!(target_os = "linux") || std::fs::read_dir("/dev").is_ok_and(|files| files.flatten().any(is_camera))
 }
 
 fn window(profile: &Profile, server: &str, devices: &[&str], display: Option<&str>) -> anyhow::Result<Guarded> {
@@ -92,16 +101,24 @@ fn window(profile: &Profile, server: &str, devices: &[&str], display: Option<&st
 
 fn under_virtual_display(ada: &Profile, ben: &Profile, server: &str, screenshot: &Path) -> anyhow::Result<()> {
     println!("There is no display here, so the windows open on a virtual one.");
-    let display = VirtualDisplay::start(2000, 900)?;
+    let display = VirtualDisplay::start(2 * WIDTH, 900)?;
     let _windows = [
         window(ada, server, &SYNTHETIC, Some(display.name()))?,
         window(ben, server, &SYNTHETIC, Some(display.name()))?,
     ];
-    // A picture of windows that are still white helps nobody; there is nothing on this display to ask when they are painted.
-    std::thread::sleep(Duration::from_secs(8));
-    display.arrange("Ahoy", 1000);
-    std::thread::sleep(Duration::from_secs(2));
-    display.screenshot(screenshot)?;
+    display.wait_for_window("Ahoy", READY)?;
+    // A picture of windows that are still empty helps nobody, and they come one after the other.
+    let end = Instant::now() + READY;
+    loop {
+        display.arrange("Ahoy", WIDTH);
+        display.screenshot(screenshot)?;
+        let painted = |place: u32| ahoy_testkit::display::colours(screenshot, place * WIDTH, WIDTH);
+        if painted(0)? > COLOURS && painted(1)? > COLOURS {
+            break;
+        }
+        anyhow::ensure!(Instant::now() < end, "The windows are still empty; {} shows them.", screenshot.display());
+        std::thread::sleep(Duration::from_millis(200));
+    }
     println!("Screenshot: {}", screenshot.display());
     Ok(())
 }
