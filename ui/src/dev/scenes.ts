@@ -113,6 +113,7 @@ export const home = (more: Partial<Snapshot> = {}): Snapshot => ({
     name: 'Ada Byron',
     cardLink: 'ahoy://card/7K2Q-9X1D-3R8V-5M4T-2W6P-8H5N?name=Ada&at=wss%3A%2F%2Frendezvous.example',
     cardQrSvg: code(),
+    cardReach: 'anywhere',
   },
   rendezvous: { type: 'online' },
   contacts: people,
@@ -128,6 +129,7 @@ export const home = (more: Partial<Snapshot> = {}): Snapshot => ({
   language: language(),
   chosenLanguage: null,
   notices: [],
+  refused: {},
   ...more,
 });
 

@@ -74,4 +74,9 @@ chosenLanguage: Language | null,
 /**
  * Things to tell the person, oldest first; each stays until dismissed or overtaken.
  */
-notices: Array<Notice>, };
+notices: Array<Notice>, 
+/**
+ * What came from outside and was refused since the start, by reason (the protocol's table): for whoever looks for the
+ * cause of something, since nobody is told of it.
+ */
+refused: { [reason in string]?: number }, };

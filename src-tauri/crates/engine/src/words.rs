@@ -69,7 +69,13 @@ phrases! {
     IdentityInFile { file } => "identity.in-file",
 
     // The link to the rendezvous.
+    /// None was chosen, and none runs on this computer.
+    RendezvousUnset {} => "rendezvous.unset",
     RendezvousUnreachable { server } => "rendezvous.unreachable",
+    /// The chosen one would be on this computer.
+    RendezvousNotHere { server } => "rendezvous.not-here",
+    /// Over the Internet without TLS.
+    RendezvousPlain { server } => "rendezvous.plain",
     RendezvousBadUrl { server } => "rendezvous.bad-url",
     RendezvousRefused { server } => "rendezvous.refused",
     RendezvousVersion { server } => "rendezvous.version",

@@ -263,6 +263,9 @@ async fn forged_and_damaged_envelopes_ring_nobody() {
     cem.send(&to, &sealed).await;
     let shown = ada.until("the genuine request", |shown| !shown.requests.is_empty()).await;
     assert_eq!((shown.requests.len(), &shown.call), (1, &None));
+    let refused = [("envelope-forged", 2), ("envelope-newer", 2), ("envelope-too-short", 1), ("sender-mismatch", 1)];
+    let refused = refused.map(|(reason, count)| (reason.to_owned(), count)).into();
+    assert_eq!(shown.refused, refused, "each was counted by its reason");
     ada.engine.shutdown().await;
     server.shutdown().await;
 }

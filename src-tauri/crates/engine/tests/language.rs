@@ -63,9 +63,9 @@ async fn why_there_is_no_connection_is_said_anew() {
         RendezvousState::Connecting | RendezvousState::Online => None,
     };
     let shown = snapshots.wait_for(|shown| why(shown).is_some()).await.expect("runs").clone();
-    assert!(why(&shown).is_some_and(|why| why.contains("does not answer")), "{:?}", why(&shown));
+    assert!(why(&shown).is_some_and(|why| why.contains("No rendezvous answers")), "{:?}", why(&shown));
     engine.command(Command::SetLanguage { language: Some(Language::De) }).expect("room for a command");
-    let german = |shown: &Snapshot| why(shown).is_some_and(|why| why.contains("antwortet nicht"));
+    let german = |shown: &Snapshot| why(shown).is_some_and(|why| why.contains("antwortet unter"));
     tokio::time::timeout(common::LIMIT, snapshots.wait_for(|shown| german(shown)))
         .await
         .expect("in time")

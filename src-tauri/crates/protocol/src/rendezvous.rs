@@ -8,11 +8,13 @@
 //! The server cannot read envelopes; it sees who sends to whom, when, and how much.
 
 mod frame;
+mod reach;
 mod sign_in;
 
 use serde::{Deserialize, Serialize};
 
 pub use frame::{FrameError, from_base64, receive, to_base64};
+pub use reach::{Reach, may_be_dialled};
 pub use sign_in::{ClockOffset, choose_version, dialled_host, sign_in, sign_in_transcript, verify_sign_in};
 
 use crate::AhoyId;

@@ -4,8 +4,9 @@
 mod common;
 
 use ahoy_protocol::rendezvous::{
-    ClientMessage, ClockOffset, FrameError, IceServer, RefusedReason, SendOutcome, ServerMessage, VERSION,
-    choose_version, dialled_host, from_base64, receive, sign_in, sign_in_transcript, to_base64, verify_sign_in,
+    ClientMessage, ClockOffset, FrameError, IceServer, Reach, RefusedReason, SendOutcome, ServerMessage, VERSION,
+    choose_version, dialled_host, from_base64, may_be_dialled, receive, sign_in, sign_in_transcript, to_base64,
+    verify_sign_in,
 };
 use ahoy_protocol::{Refused, SignalBody, limits, seal};
 use common::{ada, ben, call, id_of};
@@ -224,4 +225,43 @@ fn an_envelope_is_received_only_from_whom_the_rendezvous_says() {
     assert_eq!(receive(&ben(), &id_of(9), &envelope), Err(Refused::SenderMismatch));
     assert_eq!(receive(&ben(), &ada().id(), "%"), Err(Refused::EnvelopeNotBase64));
     assert_eq!(receive(&ada(), &ada().id(), &envelope), Err(Refused::EnvelopeForged));
+}
+
+#[test]
+fn only_what_stays_near_may_go_in_the_clear() {
+    let near = [
+        ("ws://127.0.0.1:7400", Reach::ThisComputer),
+        ("ws://LOCALHOST", Reach::ThisComputer),
+        ("ws://[::1]:7400", Reach::ThisComputer),
+        ("ws://[::ffff:127.0.0.1]", Reach::ThisComputer),
+        ("ws://meet.localhost:80", Reach::ThisComputer),
+        ("ws://10.77.0.3:7400", Reach::LocalNetwork),
+        ("ws://192.168.1.20", Reach::LocalNetwork),
+        ("ws://169.254.3.4", Reach::LocalNetwork),
+        ("ws://[fd00::7]:7400", Reach::LocalNetwork),
+        ("ws://[fe80::7]", Reach::LocalNetwork),
+        ("ws://nas:7400", Reach::LocalNetwork),
+        ("ws://nas.local.", Reach::LocalNetwork),
+        ("ws://meet.home.arpa/", Reach::LocalNetwork),
+    ];
+    for (server, reach) in near {
+        assert_eq!(Reach::of(server), Some(reach), "{server}");
+        assert!(may_be_dialled(server), "{server}");
+    }
+    for far in [
+        "meet.example",
+        "203.0.113.9:7400",
+        "[2001:db8::1]",
+        "[::ffff:203.0.113.9]",
+        "127.0.0.1.example",
+        "local.example",
+    ] {
+        assert_eq!(Reach::of(&format!("ws://{far}")), Some(Reach::Anywhere), "{far}");
+        assert!(!may_be_dialled(&format!("ws://{far}")), "{far}");
+        assert!(may_be_dialled(&format!("wss://{far}")), "{far}");
+    }
+    for none in ["", "http://127.0.0.1", "ws://", "wss:///path", "ws://a b"] {
+        assert_eq!(Reach::of(none), None, "{none}");
+        assert!(!may_be_dialled(none), "{none}");
+    }
 }

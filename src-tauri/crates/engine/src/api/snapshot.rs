@@ -43,6 +43,10 @@ pub struct Snapshot {
     pub chosen_language: Option<Language>,
     /// Things to tell the person, oldest first; each stays until dismissed or overtaken.
     pub notices: Vec<Notice>,
+    /// What came from outside and was refused since the start, by reason (the protocol's table): for whoever looks for the
+    /// cause of something, since nobody is told of it.
+    #[ts(type = "{ [reason in string]?: number }")]
+    pub refused: BTreeMap<String, u64>,
 }
 
 /// A sentence for a person, already in their language, with its key for tests and styling.
@@ -71,6 +75,21 @@ pub struct Me {
     pub card_link: String,
     /// The same as a QR code, an SVG document drawn in `currentColor` on nothing.
     pub card_qr_svg: String,
+    /// Who can use it.
+    pub card_reach: CardReach,
+}
+
+/// Who can use a card, by where its rendezvous is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+#[ts(export)]
+pub enum CardReach {
+    /// Other profiles on this computer.
+    ThisComputer,
+    /// Whoever is in the same network.
+    LocalNetwork,
+    /// Everybody.
+    Anywhere,
 }
 
 /// The link to the rendezvous.

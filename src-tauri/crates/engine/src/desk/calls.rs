@@ -140,8 +140,12 @@ impl Desk {
             Role::Caller => ahoy_peer::Role::Caller,
             Role::Callee => ahoy_peer::Role::Callee,
         };
+        let ice_servers = match self.session.state() {
+            State::InCall(view) => self.ice_servers_for(&view.peer),
+            State::Idle | State::Closed => Vec::new(),
+        };
         let config = PeerConfig {
-            ice_servers: self.mail.ice_servers(),
+            ice_servers,
             policy: IcePolicy::All,
             loopback: self.config.loopback,
             media_allowed: false,

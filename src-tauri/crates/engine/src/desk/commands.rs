@@ -152,6 +152,9 @@ impl Desk {
         if rendezvous::dialled_host(url).is_none() {
             return self.notify(Phrase::RendezvousBadUrl { server: url.to_owned() }, NoticeTone::Warning);
         }
+        if !rendezvous::may_be_dialled(url) {
+            return self.notify(Phrase::RendezvousPlain { server: url.to_owned() }, NoticeTone::Warning);
+        }
         self.config.server = None;
         self.store.set("server", url);
         self.reconcile_links();

@@ -8,20 +8,14 @@ use ahoy_protocol::rendezvous::{self, ClockOffset, IceServer, SendOutcome};
 use ahoy_protocol::{AhoyId, Arrival, ContactCard, Message, RefusedCounts, ReplayGuard, limits, seal};
 use ahoy_session::{Delivery, Input, Received, Relation, SendTicket};
 
-use super::{Desk, Posted, REMEMBER_AFTER};
-use crate::api::NoticeTone;
+use super::{Desk, REMEMBER_AFTER};
 use crate::config::{DEFAULT_SERVER, Strangers};
-use crate::event::Happened;
-use crate::link::{Link, LinkEvent, LinkOrder};
+use crate::link::{Link, LinkOrder};
 use crate::store::Store;
 use crate::words::Phrase;
 
-/// Links at a time: one's own rendezvous and those of contacts elsewhere.
-const LINKS: usize = 16;
 /// Senders whose link is remembered; full: all are forgotten, and the usual routes are taken.
 const HEARD: usize = 256;
-/// A clock wrong by more than this is told to its owner: calls of others would look stale.
-const CLOCK_WRONG_MS: u64 = 2 * 60 * 1000;
 
 /// Where a link stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +26,11 @@ pub(super) enum Standing {
 }
 
 pub(super) struct Entry {
-    link: Link,
+    pub link: Link,
     pub standing: Standing,
-    online: BTreeSet<AhoyId>,
-    ice_servers: Vec<IceServer>,
-    clock: ClockOffset,
+    pub online: BTreeSet<AhoyId>,
+    pub ice_servers: Vec<IceServer>,
+    pub clock: ClockOffset,
 }
 
 /// What a sent envelope is for.
@@ -75,7 +69,7 @@ pub(super) struct Mail {
     /// Servers of people called by their card without being contacts.
     pub visited: HashMap<AhoyId, ContactCard>,
     /// Closed links whose tasks are about to end.
-    closing: Vec<tokio::task::JoinHandle<()>>,
+    pub closing: Vec<tokio::task::JoinHandle<()>>,
 }
 
 impl Mail {
@@ -107,10 +101,11 @@ impl Mail {
         self.own().is_some_and(|entry| entry.standing == Standing::Online)
     }
 
-    /// The servers of one's own rendezvous first, then those of the other side's.
-    pub fn ice_servers(&self) -> Vec<ahoy_peer::IceServer> {
+    /// The servers of one's own rendezvous first, then those of the other side's. Those of anybody else are left alone:
+    /// they would learn of a call that is none of their business.
+    fn ice_servers(&self, routes: &VecDeque<Arc<str>>) -> Vec<ahoy_peer::IceServer> {
         let own = self.own().into_iter();
-        let others = self.links.iter().filter(|(server, _)| **server != self.own).map(|(_, entry)| entry);
+        let others = routes.iter().filter(|server| **server != self.own).filter_map(|server| self.links.get(server));
         let mut servers: Vec<ahoy_peer::IceServer> = Vec::new();
         for server in own.chain(others).flat_map(|entry| &entry.ice_servers) {
             let server = ahoy_peer::IceServer {
@@ -152,120 +147,6 @@ impl Mail {
 }
 
 impl Desk {
-    /// Which rendezvous this person signs in to.
-    pub(super) fn own_server(&self) -> String {
-        let chosen = self.config.server.as_deref().or_else(|| self.store.setting("server"));
-        chosen.filter(|server| !server.is_empty()).unwrap_or(DEFAULT_SERVER).trim_end_matches('/').to_owned()
-    }
-
-    /// Opens the links that are needed now, closes the others, and tells each whose presence is wanted.
-    pub(super) fn reconcile_links(&mut self) {
-        let own: Arc<str> = Arc::from(self.own_server());
-        let contacts = &self.store.records().contacts;
-        let listed = |server: &str| {
-            let here =
-                contacts.values().filter(|contact| contact.servers.iter().any(|s| s.trim_end_matches('/') == server));
-            here.map(|contact| contact.id).collect::<Vec<_>>()
-        };
-        let mut wanted: BTreeMap<Arc<str>, Vec<AhoyId>> = BTreeMap::new();
-        let all = contacts.keys().copied().take(limits::WATCHED_CONTACTS).collect();
-        wanted.insert(Arc::clone(&own), all);
-        let cards = self.mail.visited.values().map(|card| &card.servers);
-        for server in contacts.values().map(|contact| &contact.servers).chain(cards).flatten() {
-            let server = server.trim_end_matches('/');
-            if wanted.len() < LINKS && !wanted.contains_key(server) {
-                wanted.insert(Arc::from(server), listed(server));
-            }
-        }
-        let gone: Vec<Arc<str>> =
-            self.mail.links.keys().filter(|server| !wanted.contains_key(*server)).cloned().collect();
-        for server in gone {
-            if let Some(entry) = self.mail.links.remove(&server) {
-                self.mail.closing.retain(|task| !task.is_finished());
-                self.mail.closing.push(tokio::spawn(entry.link.close()));
-                self.give_up_link(&server);
-            }
-        }
-        self.mail.own = own;
-        for (server, watched) in wanted {
-            if !self.mail.links.contains_key(&server) {
-                let entry = self.dial(&server);
-                self.mail.links.insert(Arc::clone(&server), entry);
-            }
-            if let Some(entry) = self.mail.links.get(&server) {
-                entry.link.order(LinkOrder::Watch(watched));
-            }
-        }
-        self.changed = true;
-    }
-
-    fn dial(&self, server: &Arc<str>) -> Entry {
-        let (inbox, key) = (self.outlets.inbox.clone(), Arc::clone(server));
-        let link = Link::start(server.to_string(), Arc::clone(&self.identity), move |event| {
-            let (inbox, key) = (inbox.clone(), Arc::clone(&key));
-            async move { drop(inbox.send(Posted::Link(key, event)).await) }
-        });
-        Entry {
-            link,
-            standing: Standing::Connecting,
-            online: BTreeSet::new(),
-            ice_servers: Vec::new(),
-            clock: ClockOffset::default(),
-        }
-    }
-
-    pub(super) fn handle_link(&mut self, server: &Arc<str>, event: LinkEvent) {
-        let Some(entry) = self.mail.links.get_mut(server) else { return };
-        match event {
-            LinkEvent::SignedIn { ice_servers, clock } => {
-                entry.standing = Standing::Online;
-                entry.ice_servers = ice_servers;
-                entry.clock = clock;
-                self.event(Happened::SignedIn { server: server.to_string() });
-                if *server == self.mail.own {
-                    self.judge_clock(clock);
-                }
-                self.introduce_all();
-                self.changed = true;
-            }
-            LinkEvent::Down(why) => {
-                entry.standing = Standing::Down(why);
-                let seen = std::mem::take(&mut entry.online);
-                for id in seen {
-                    self.saw(id);
-                }
-                self.give_up_link(server);
-                self.changed = true;
-            }
-            LinkEvent::Presence { id, online } => {
-                let known = if online { entry.online.insert(id) } else { entry.online.remove(&id) };
-                if known {
-                    self.saw(id);
-                }
-            }
-            LinkEvent::Sent { reference, outcome } => self.handle_sent(reference, outcome),
-            LinkEvent::NotSent { reference } => self.next_route(reference, false),
-            LinkEvent::Envelope { number, from, envelope, kept } => {
-                entry.link.order(LinkOrder::Received(number));
-                self.open_envelope(server, from, &envelope, kept);
-            }
-            LinkEvent::IceServers(ice_servers) => entry.ice_servers = ice_servers,
-            LinkEvent::Refused(refused) => {
-                let reason = self.mail.refused.count(refused);
-                tracing::debug!(reason = reason.name(), "a frame is refused");
-            }
-        }
-    }
-
-    fn judge_clock(&mut self, clock: ClockOffset) {
-        self.notices.retain(|notice| notice.sentence.key != "clock.wrong");
-        let wrong = clock.behind_ms().unsigned_abs();
-        if wrong > CLOCK_WRONG_MS {
-            let minutes = (wrong / 60_000).to_string();
-            self.notify(Phrase::ClockWrong { minutes }, NoticeTone::Warning);
-        }
-    }
-
     /// The time by which envelopes are sealed and judged.
     fn corrected_ms(&self) -> u64 {
         self.mail.own().map_or(ClockOffset::default(), |entry| entry.clock).correct(self.clock.now_ms())
@@ -285,7 +166,7 @@ impl Desk {
         self.post(Purpose::Introduction(id), id, &Message::ContactRequest { card: self.own_card().to_link() }, true);
     }
 
-    fn introduce_all(&mut self) {
+    pub(super) fn introduce_all(&mut self) {
         for id in self.introductions() {
             let on_its_way = self.mail.pending.values().any(|pending| pending.purpose == Purpose::Introduction(id));
             if !on_its_way {
@@ -318,6 +199,11 @@ impl Desk {
         let at = Arc::clone(&self.mail.own);
         self.mail.pending.insert(reference, Pending { purpose, to, envelope, keep, at, routes, offline: false });
         self.next_route(reference, false);
+    }
+
+    /// The STUN and TURN servers for a call with this person.
+    pub(super) fn ice_servers_for(&self, peer: &AhoyId) -> Vec<ahoy_peer::IceServer> {
+        self.mail.ice_servers(&self.routes(peer))
     }
 
     /// Over which links somebody may be reached, the best first, each once. Their home rendezvous is the last: what is to
@@ -353,7 +239,7 @@ impl Desk {
     }
 
     /// Tries the next link, or reports that there is none.
-    fn next_route(&mut self, reference: u64, offline: bool) {
+    pub(super) fn next_route(&mut self, reference: u64, offline: bool) {
         loop {
             let Some(pending) = self.mail.pending.get_mut(&reference) else { return };
             pending.offline |= offline;
@@ -376,7 +262,7 @@ impl Desk {
         }
     }
 
-    fn handle_sent(&mut self, reference: u64, outcome: SendOutcome) {
+    pub(super) fn handle_sent(&mut self, reference: u64, outcome: SendOutcome) {
         let fate = match outcome {
             SendOutcome::Delivered => Delivery::Delivered,
             SendOutcome::Kept => Delivery::Kept,
@@ -389,7 +275,7 @@ impl Desk {
     }
 
     /// What was handed to a link that is no more goes another way.
-    fn give_up_link(&mut self, server: &Arc<str>) {
+    pub(super) fn give_up_link(&mut self, server: &Arc<str>) {
         let there = self.mail.pending.iter().filter(|(_, pending)| pending.at == *server);
         let references: Vec<u64> = there.map(|(reference, _)| *reference).collect();
         for reference in references {
@@ -413,7 +299,7 @@ impl Desk {
         }
     }
 
-    fn open_envelope(&mut self, server: &Arc<str>, from: AhoyId, envelope: &str, kept: bool) {
+    pub(super) fn open_envelope(&mut self, server: &Arc<str>, from: AhoyId, envelope: &str, kept: bool) {
         let now = self.corrected_ms();
         let arrival = if kept { Arrival::Kept } else { Arrival::Live };
         let opened = match rendezvous::receive(&self.identity, &from, envelope) {
@@ -421,6 +307,7 @@ impl Desk {
             Err(refused) => {
                 let reason = self.mail.refused.count(refused);
                 tracing::debug!(reason = reason.name(), "an envelope is refused");
+                self.changed = true;
                 return;
             }
         };
@@ -431,6 +318,7 @@ impl Desk {
             Err(error) => {
                 let reason = self.mail.refused.count(error);
                 tracing::debug!(reason = reason.name(), "an envelope is refused");
+                self.changed = true;
                 return;
             }
         };

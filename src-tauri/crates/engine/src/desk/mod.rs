@@ -7,6 +7,7 @@ mod calls;
 mod commands;
 mod devices;
 mod language;
+mod links;
 mod mail;
 mod people;
 mod snapshot;

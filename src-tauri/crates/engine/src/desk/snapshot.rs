@@ -48,6 +48,7 @@ impl Desk {
                 name: self.store.setting("name").map(ToOwned::to_owned),
                 card_link: self.card.link.clone(),
                 card_qr_svg: self.card.qr_svg.clone(),
+                card_reach: self.card_reach(),
             },
             rendezvous: self.rendezvous(),
             contacts,
@@ -63,6 +64,7 @@ impl Desk {
             language: self.words.language(),
             chosen_language: language::chosen(&self.store),
             notices: self.notices.clone(),
+            refused: self.mail.refused.iter().map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
         }
     }
 

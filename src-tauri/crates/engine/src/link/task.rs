@@ -86,6 +86,9 @@ where
         let Some(host) = rendezvous::dialled_host(&server) else {
             return Ended::Lost(Phrase::RendezvousBadUrl { server });
         };
+        if !rendezvous::may_be_dialled(&server) {
+            return Ended::Lost(Phrase::RendezvousPlain { server });
+        }
         // Orders that come while it is dialled wait in their queue; a closed queue is seen at once.
         let dialled = tokio::select! {
             dialled = timeout(STEP, dial(&server)) => dialled,
