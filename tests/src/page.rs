@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use ahoy_protocol::{AhoyId, CallId, DescriptionKind, Identity, Signal, SignalBody};
-use ahoy_testkit::webdriver::{Driver, Session, chromium_capabilities};
+use ahoy_testkit::webdriver::{Driver, NO_BROWSER, Session, chromedriver, chromium_capabilities};
 use anyhow::Context as _;
 use serde_json::{Value, json};
 
@@ -26,7 +26,7 @@ impl PageCaller {
     /// # Errors
     /// When Chromium or the rendezvous is not there.
     pub fn open(profile: &Path, identity: Identity, server: &str, other: AhoyId) -> anyhow::Result<Self> {
-        let program = find("chromedriver").context("chromedriver is not there; `cargo xtask setup` installs it")?;
+        let program = chromedriver().context(NO_BROWSER)?;
         let driver = Driver::chromium(&program)?;
         let page = driver.session(&chromium_capabilities(profile, &[]))?;
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("browser/call.html");

@@ -225,6 +225,15 @@ describe('adding a contact', () => {
     expect(sent('add-contact')).toEqual([{ type: 'add-contact', link: 'ahoy://x' }]);
   });
 
+  it('warns that a card leads nowhere when the rendezvous is on this computer', async () => {
+    const { tell, snapshot } = await open('add');
+    expect(screen.queryByRole('note')).toBeNull();
+    tell({ me: { ...snapshot.me, cardReach: 'this-computer' } });
+    expect(screen.getByRole('note')).toHaveTextContent('This link works on this computer only');
+    tell({ me: { ...snapshot.me, cardReach: 'local-network' } });
+    expect(screen.getByRole('note')).toHaveTextContent('your own network only');
+  });
+
   it('says what is wrong with a damaged link, and does not send it', async () => {
     const user = userEvent.setup();
     const { bridge, sent } = await open('add');

@@ -194,6 +194,29 @@ pub fn usage_of(process: u32) -> Option<Usage> {
     Some(Usage { cpu: Duration::from_millis(ticks * 10), memory: kib * 1024 })
 }
 
+/// Processor time and memory of a process and all that it started, Linux only: a webview has processes of its own.
+pub fn usage_of_tree(root: u32) -> Option<Usage> {
+    let parents: Vec<(u32, u32)> =
+        std::fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| parent(&entry)).collect();
+    let mut tree = vec![root];
+    let mut place = 0;
+    while let Some(process) = tree.get(place).copied() {
+        tree.extend(parents.iter().filter(|(_, parent)| *parent == process).map(|(child, _)| child));
+        place += 1;
+    }
+    let root = usage_of(root)?;
+    // Who ended meanwhile counts no more.
+    let others = tree[1..].iter().filter_map(|process| usage_of(*process));
+    Some(others.fold(root, |sum, one| Usage { cpu: sum.cpu + one.cpu, memory: sum.memory + one.memory }))
+}
+
+/// A process of `/proc` and its parent.
+fn parent(entry: &std::fs::DirEntry) -> Option<(u32, u32)> {
+    let process = entry.file_name().to_str()?.parse().ok()?;
+    let stat = std::fs::read_to_string(entry.path().join("stat")).ok()?;
+    Some((process, stat.rsplit_once(") ")?.1.split(' ').nth(1)?.parse().ok()?))
+}
+
 /// A line cut to what a message can carry.
 fn brief(line: &Value) -> String {
     let text = line.to_string();

@@ -1,7 +1,7 @@
 //! A W3C WebDriver client, as small as our tests need: Chromium by chromedriver, our own window by tauri-driver.
 
 use std::net::TcpListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,18 @@ use serde_json::{Value, json};
 
 /// Name of the member that carries an element's reference (WebDriver, 11.1).
 const ELEMENT: &str = "element-6066-11e4-a52e-4f735466cecf";
+
+/// What to do where [`chromedriver`] finds none.
+pub const NO_BROWSER: &str = "There is no chromedriver. `cargo xtask setup` installs it; elsewhere, put `chromium` or `google-chrome` \
+    and the `chromedriver` of the same version on PATH.";
+
+/// The driver of the browser: on `PATH`, or where Ubuntu's snap of Chromium has it.
+pub fn chromedriver() -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/snap/bin")]).collect::<Vec<_>>();
+    let names = [format!("chromedriver{}", std::env::consts::EXE_SUFFIX), "chromium.chromedriver".to_owned()];
+    names.iter().flat_map(|name| folders.iter().map(move |folder| folder.join(name))).find(|place| place.is_file())
+}
 
 /// A driver program, ended when dropped.
 #[derive(Debug)]

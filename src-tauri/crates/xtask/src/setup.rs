@@ -4,6 +4,7 @@
 use std::io::{IsTerminal as _, Write as _};
 use std::process::Command;
 
+use ahoy_testkit::webdriver::{NO_BROWSER, chromedriver};
 use anyhow::Context as _;
 
 use crate::run;
@@ -60,7 +61,7 @@ const COUNTERPARTS: &[&str] = &[
     "iproute2",
     "iputils-ping",
 ];
-/// Ubuntu has these only as a snap; there any Chromium or Chrome with its driver on `PATH` will do.
+/// Ubuntu has these only as one snap; there any Chromium or Chrome with its driver on `PATH` will do, too.
 const BROWSER: &[&str] = &["chromium", "chromium-driver"];
 
 /// Versions are pinned so that a new release of a tool cannot break a build by itself.
@@ -74,7 +75,12 @@ const OLDEST_NODE: (u32, u32) = (20, 19);
 /// A sentence with what to install, when it cannot be done here, was refused, or failed.
 pub fn ensure(purpose: Purpose, yes: bool) -> anyhow::Result<()> {
     match std::env::consts::OS {
-        "linux" => install_packages(&missing_packages(purpose)?, yes)?,
+        "linux" => {
+            install_packages(&missing_packages(purpose)?, yes)?;
+            if purpose == Purpose::Test && chromedriver().is_none() && is_ubuntu() {
+                install_snap(yes)?;
+            }
+        }
         "macos" => need_programs(
             &["clang", "cmake"],
             "Install Xcode's command line tools (`xcode-select --install`) and CMake (`brew install cmake`).",
@@ -108,7 +114,7 @@ fn missing_packages(purpose: Purpose) -> anyhow::Result<Vec<&'static str>> {
     }
     if purpose == Purpose::Test {
         wanted.extend(COUNTERPARTS);
-        if run::find("chromedriver").is_none() {
+        if chromedriver().is_none() && !is_ubuntu() {
             wanted.extend(BROWSER);
         }
     }
@@ -125,12 +131,6 @@ fn missing_packages(purpose: Purpose) -> anyhow::Result<Vec<&'static str>> {
         if !String::from_utf8_lossy(&output.stdout).contains("install ok installed") {
             missing.push(package);
         }
-    }
-    if missing.contains(&"chromium") && is_ubuntu() {
-        println!(
-            "Ubuntu has Chromium as a snap only. The browser tests want `chromium` or `google-chrome` with `chromedriver` on PATH."
-        );
-        missing.retain(|package| !BROWSER.contains(package));
     }
     Ok(missing)
 }
@@ -163,6 +163,19 @@ fn install_packages(missing: &[&str], yes: bool) -> anyhow::Result<()> {
     run::must(privileged().args(["update", "-qq"]))?;
     run::must(privileged().args(["install", "-y", "-qq", "--no-install-recommends"]).args(missing))
         .with_context(|| format!("The packages could not be installed. Try it yourself:\n  {by_hand}"))
+}
+
+/// Ubuntu's Chromium, its driver with it.
+fn install_snap(yes: bool) -> anyhow::Result<()> {
+    println!("The tests call a browser, and Ubuntu has Chromium as a snap.");
+    let by_hand = "Install it yourself, then try again:\n  sudo snap install chromium";
+    anyhow::ensure!(run::find("snap").is_some(), "There is no snap here. {NO_BROWSER}");
+    anyhow::ensure!(yes || agreed()?, "Nothing was installed. {by_hand}");
+    let mut command = if is_root() { Command::new("snap") } else { Command::new("sudo") };
+    if !is_root() {
+        command.arg("snap");
+    }
+    run::must(command.args(["install", "chromium"])).context(by_hand)
 }
 
 fn agreed() -> anyhow::Result<bool> {

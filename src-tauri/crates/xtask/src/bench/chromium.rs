@@ -11,14 +11,13 @@ use serde_json::{Value, json};
 use super::{Figure, Goal};
 use crate::run;
 
-/// Measures for so many seconds; nothing when Chromium is not there.
+/// Measures for so many seconds, where Chromium is there.
 ///
 /// # Errors
 /// When the call between the pages fails.
 pub fn measure(seconds: u64) -> anyhow::Result<Vec<Figure>> {
-    let Some(program) = run::find("chromedriver") else {
-        println!("chromedriver is not there; that part is left out.");
-        return Ok(Vec::new());
+    let Some(program) = ahoy_testkit::webdriver::chromedriver() else {
+        return Ok(vec![Figure::left_out("chromium", "everything", "chromedriver is not there")]);
     };
     let driver = Driver::chromium(&program)?;
     let folder = tempfile::tempdir()?;

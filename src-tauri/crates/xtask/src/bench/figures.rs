@@ -24,6 +24,8 @@ pub enum Goal {
     AtLeast(f64),
     /// For comparison only.
     None,
+    /// It was not measured, and why.
+    LeftOut(&'static str),
 }
 
 impl Figure {
@@ -32,37 +34,67 @@ impl Figure {
         Self { part, name: name.into(), value, goal }
     }
 
+    /// A part that was not measured: it stands in the table, so that nobody takes its absence for success.
+    pub fn left_out(part: &'static str, name: impl Into<String>, why: &'static str) -> Self {
+        Self { part, name: name.into(), value: f64::NAN, goal: Goal::LeftOut(why) }
+    }
+
+    /// Whether there is a goal and it was not reached.
+    pub fn is_missed(&self) -> bool {
+        self.goal.is_missed_by(self.value)
+    }
+
     /// For the file beside the table.
     pub fn to_json(&self) -> Value {
-        let goal = match self.goal {
-            Goal::Below(limit) => json!({ "below": limit }),
-            Goal::AtLeast(limit) => json!({ "at_least": limit }),
-            Goal::None => Value::Null,
-        };
-        json!({ "part": self.part, "name": self.name, "value": self.value, "goal": goal })
+        json!({ "part": self.part, "name": self.name, "value": self.value, "goal": self.goal.to_json() })
     }
 }
 
 impl Goal {
     /// The goal in words, and whether a value reaches it.
-    pub fn verdict(self, value: f64) -> (String, &'static str) {
-        let mark = |reached| if reached { "reached" } else { "MISSED" };
+    pub fn verdict(self, value: f64) -> (String, String) {
+        let mark = if self.is_missed_by(value) { "MISSED" } else { "reached" }.to_owned();
         match self {
-            Self::Below(limit) => (format!("< {limit}"), mark(value < limit)),
-            Self::AtLeast(limit) => (format!(">= {limit}"), mark(value >= limit)),
-            Self::None => (String::new(), ""),
+            Self::Below(limit) => (format!("< {limit}"), mark),
+            Self::AtLeast(limit) => (format!(">= {limit}"), mark),
+            Self::None => (String::new(), String::new()),
+            Self::LeftOut(why) => (String::new(), format!("left out: {why}")),
+        }
+    }
+
+    /// For the file beside the table.
+    pub fn to_json(self) -> Value {
+        match self {
+            Self::Below(limit) => json!({ "below": limit }),
+            Self::AtLeast(limit) => json!({ "at_least": limit }),
+            Self::None => Value::Null,
+            Self::LeftOut(why) => json!({ "left_out": why }),
+        }
+    }
+
+    /// Whether there is a goal that this value, or the lack of one, does not reach.
+    fn is_missed_by(self, value: f64) -> bool {
+        match self {
+            Self::Below(limit) => value.is_nan() || value >= limit,
+            Self::AtLeast(limit) => value.is_nan() || value < limit,
+            Self::None | Self::LeftOut(_) => false,
         }
     }
 }
 
-/// A Markdown table.
+/// A Markdown table, and a line about the goals.
 pub fn table(figures: &[Figure]) -> String {
     let mut text = String::from("| part | figure | measured | goal | |\n|---|---|---:|---|---|\n");
     for figure in figures {
         let (goal, verdict) = figure.goal.verdict(figure.value);
-        text.push_str(&format!("| {} | {} | {:.1} | {goal} | {verdict} |\n", figure.part, figure.name, figure.value));
+        let value =
+            if matches!(figure.goal, Goal::LeftOut(_)) { String::new() } else { format!("{:.1}", figure.value) };
+        text.push_str(&format!("| {} | {} | {value} | {goal} | {verdict} |\n", figure.part, figure.name));
     }
-    text
+    let with_goal = figures.iter().filter(|figure| matches!(figure.goal, Goal::Below(_) | Goal::AtLeast(_))).count();
+    let missed = figures.iter().filter(|figure| figure.is_missed()).count();
+    let left_out = figures.iter().filter(|figure| matches!(figure.goal, Goal::LeftOut(_))).count();
+    text + &format!("\n{} of {with_goal} goals reached, {left_out} parts left out.\n", with_goal - missed)
 }
 
 /// The value that `share` (0 to 1) of the sorted values do not exceed (nearest rank). NaN when there are none.
@@ -88,6 +120,12 @@ mod tests {
     #[test]
     fn a_missed_goal_is_said() {
         let missed = Figure::new("call", "latency, ms", 41.0, Goal::Below(40.0));
-        assert!(table(&[missed]).contains("MISSED"));
+        let unknown = Figure::new("call", "latency, ms", f64::NAN, Goal::Below(40.0));
+        let left_out = Figure::left_out("far", "everything", "it needs root");
+        let reached = Figure::new("call", "pictures a second", 30.0, Goal::AtLeast(29.5));
+        let text = table(&[missed, unknown, left_out, reached]);
+        assert_eq!(text.matches("MISSED").count(), 2, "{text}");
+        assert!(text.contains("left out: it needs root"), "{text}");
+        assert!(text.ends_with("1 of 3 goals reached, 1 parts left out.\n"), "{text}");
     }
 }

@@ -1,4 +1,4 @@
-//! One call at 720p30 both ways: what arrives, how late, and what it costs; and what waiting costs.
+//! One call at 720p30 both ways: what arrives, how late, and what it costs.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -84,27 +84,6 @@ fn cost(side: &str, before: &Usage, after: &Usage, seconds: u64) -> Vec<Figure> 
         Figure::new("call", format!("{side}: processor seconds a minute"), cpu, Goal::Below(15.0)),
         Figure::new("call", format!("{side}: memory (PSS), MB"), after.memory as f64 / 1e6, Goal::Below(80.0)),
     ]
-}
-
-/// Signed in, nothing happening.
-///
-/// # Errors
-/// When it cannot sign in.
-pub fn idle(seconds: u64) -> anyhow::Result<Vec<Figure>> {
-    let folder = tempfile::tempdir()?;
-    let server = Rendezvous::start()?;
-    let (_, ben) = ada_and_ben(folder.path(), &server.url)?;
-    let mut callee = ben.start(&["listen", "--accept", "contacts"]);
-    callee.wait_for_event("signed-in", LIMIT)?;
-    std::thread::sleep(Duration::from_secs(2));
-    let before = callee.usage().context("the program has ended")?;
-    std::thread::sleep(Duration::from_secs(seconds));
-    let after = callee.usage().context("the program has ended")?;
-    let share = (after.cpu - before.cpu).as_secs_f64() * 100.0 / seconds as f64;
-    Ok(vec![
-        Figure::new("idle", "processor, % of a core", share, Goal::Below(1.0)),
-        Figure::new("idle", "memory (PSS), MB", after.memory as f64 / 1e6, Goal::None),
-    ])
 }
 
 fn unix_ms() -> f64 {

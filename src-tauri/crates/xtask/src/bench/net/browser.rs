@@ -40,7 +40,7 @@ impl<'a> Page<'a> {
         sound: &Path,
         keeps: &Value,
     ) -> anyhow::Result<Self> {
-        let program = run::find("chromedriver").context("chromedriver is not there")?;
+        let program = ahoy_testkit::webdriver::chromedriver().context("chromedriver is not there")?;
         let mut arguments = vec![format!("--use-file-for-fake-audio-capture={}", sound.display())];
         arguments.extend(film.map(|film| format!("--use-file-for-fake-video-capture={}", film.display())));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::namespaces;
-use crate::run;
 
 mod beside;
 mod browser;
@@ -138,7 +137,7 @@ fn programs(options: &Options) -> Vec<Program> {
     if options.no_chromium {
         return vec![Program::Ours];
     }
-    if run::find("chromedriver").is_none() {
+    if ahoy_testkit::webdriver::chromedriver().is_none() {
         println!("chromedriver is not there; Chromium's side is left out.");
         return vec![Program::Ours];
     }

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::measures::Measure;
 use super::{Outcome, Program, charts};
-use crate::bench::Goal;
 use crate::bench::figures::percentile;
 use crate::run;
 
@@ -93,11 +92,7 @@ impl Outcome {
 
 fn to_json(outcome: &Outcome) -> Value {
     let row = |measure: Measure| {
-        let goal = match outcome.profile.goal(measure) {
-            Goal::Below(limit) => json!({ "below": limit }),
-            Goal::AtLeast(limit) => json!({ "at_least": limit }),
-            Goal::None => Value::Null,
-        };
+        let goal = outcome.profile.goal(measure).to_json();
         let each = |program| {
             let runs = outcome.runs.get(&program).into_iter().flatten();
             let values: Vec<Option<f64>> = runs.map(|(_, figures)| figures.get(&measure).copied()).collect();
