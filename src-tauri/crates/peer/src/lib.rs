@@ -38,5 +38,6 @@ pub use media::{
 };
 pub use peer::Peer;
 pub use stats::{
-    CandidatePair, CandidateType, Codec, InboundRtp, OutboundRtp, RemoteInboundRtp, StatsReport, Transport,
+    CandidatePair, CandidateType, Codec, InboundRtp, OutboundRtp, RemoteInboundRtp, RemoteOutboundRtp, StatsReport,
+    Transport,
 };

@@ -25,6 +25,10 @@ pub struct StatsReport {
     pub remote_inbound_audio: RemoteInboundRtp,
     /// Our pictures as the other side received them.
     pub remote_inbound_video: RemoteInboundRtp,
+    /// The sound that the other side says it sent.
+    pub remote_outbound_audio: RemoteOutboundRtp,
+    /// The pictures that the other side says it sent.
+    pub remote_outbound_video: RemoteOutboundRtp,
     /// The route in use.
     pub candidate_pair: CandidatePair,
     /// The transport under it.
@@ -141,6 +145,22 @@ pub struct RemoteInboundRtp {
     pub total_round_trip_time: f64,
     /// How many round trips were measured.
     pub round_trip_time_measurements: u64,
+}
+
+/// `RTCRemoteOutboundRtpStreamStats`, from the other side's sender reports (RFC 3550, 6.4.1).
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RemoteOutboundRtp {
+    /// SSRC, 0 before the first report.
+    pub ssrc: u32,
+    /// Packets sent, as the last report has it: 32 bits, which wrap.
+    pub packets_sent: u32,
+    /// Payload bytes sent, as the last report has it: 32 bits, which wrap.
+    pub bytes_sent: u32,
+    /// When the last report left, by the other side's clock: milliseconds since 1970.
+    pub remote_timestamp: f64,
+    /// Reports that came.
+    pub reports_sent: u64,
 }
 
 /// `RTCIceCandidateType`.

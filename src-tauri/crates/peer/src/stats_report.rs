@@ -71,6 +71,8 @@ pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, u
         codec_video: stage.codec_video,
         remote_inbound_audio: stage.remote_audio,
         remote_inbound_video: stage.remote_video,
+        remote_outbound_audio: stage.remote_outbound_audio,
+        remote_outbound_video: stage.remote_outbound_video,
         candidate_pair,
         transport,
         uplink: Some(uplink),

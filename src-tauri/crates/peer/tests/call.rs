@@ -89,6 +89,16 @@ async fn both_ways_at_once_with_statistics() {
         assert!(stats.transport.bytes_sent > 300_000);
         assert!(stats.remote_inbound_video.round_trip_time_measurements > 0, "{stats:?}");
         assert!(stats.remote_inbound_video.round_trip_time < 0.1);
+        for (said, came) in
+            [(&stats.remote_outbound_audio, &stats.inbound_audio), (&stats.remote_outbound_video, &stats.inbound_video)]
+        {
+            assert_eq!(said.ssrc, came.ssrc, "{stats:?}");
+            assert!(said.reports_sent > 0 && said.bytes_sent > 0, "{stats:?}");
+            // What came a second time, as padding does, was sent too.
+            assert!(u64::from(said.packets_sent) <= came.packets_received + came.packets_discarded + 5, "{stats:?}");
+            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64() * 1e3;
+            assert!((now - said.remote_timestamp).abs() < 10_000.0, "{stats:?}");
+        }
         assert_eq!(stats.inbound_video.nack_count, 0);
         assert!(end.peer.target_bitrate() >= 1_000_000);
     }

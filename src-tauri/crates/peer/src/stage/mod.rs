@@ -16,7 +16,7 @@ use crate::rtp::audio_in::AudioIn;
 use crate::rtp::sender_clock::SenderClocks;
 use crate::rtp::video_in::{Conditions, VideoIn};
 use crate::uplink::Uplink;
-use crate::{AudioSink, Codec, InboundRtp, OutboundRtp, PeerEvent, RemoteInboundRtp, VideoSink};
+use crate::{AudioSink, Codec, InboundRtp, OutboundRtp, PeerEvent, RemoteInboundRtp, RemoteOutboundRtp, VideoSink};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,6 +36,8 @@ pub(crate) struct StageStats {
     pub(crate) codec_video: Codec,
     pub(crate) remote_audio: RemoteInboundRtp,
     pub(crate) remote_video: RemoteInboundRtp,
+    pub(crate) remote_outbound_audio: RemoteOutboundRtp,
+    pub(crate) remote_outbound_video: RemoteOutboundRtp,
 }
 
 /// Both directions of one connection's media.
@@ -48,6 +50,8 @@ pub(crate) struct Stage {
     audio_ssrc: Option<u32>,
     video_in: Option<VideoIn>,
     video_ssrc: Option<u32>,
+    /// What the other side reports of its sound and of its pictures.
+    remote_out: (RemoteOutboundRtp, RemoteOutboundRtp),
     video_rtx_ssrc: Option<u32>,
     video_fec_ssrc: Option<u32>,
     pub(crate) audio_out: LocalStream,
@@ -91,6 +95,7 @@ impl Stage {
             audio_ssrc: None,
             video_in: None,
             video_ssrc: None,
+            remote_out: Default::default(),
             video_rtx_ssrc: None,
             video_fec_ssrc: None,
             audio_out: streams.0,
@@ -159,6 +164,8 @@ impl Stage {
             },
             codec_audio: self.audio_out.codec("audio/opus", AUDIO_CLOCK, 2),
             codec_video: self.video_out.codec("video/H264", VIDEO_CLOCK, 0),
+            remote_outbound_audio: self.remote_out.0.clone(),
+            remote_outbound_video: self.remote_out.1.clone(),
             remote_audio: self.audio_out.remote.clone(),
             remote_video: self.video_out.remote.clone(),
         }

@@ -1,10 +1,10 @@
 //! RTCP of the other side, and the times in our own reports.
 
 use super::Stage;
-use crate::ClockReport;
 use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
 use crate::rtp::twcc;
 use crate::uplink::Consequence;
+use crate::{ClockReport, RemoteOutboundRtp};
 use rtc::rtcp::Packet as Rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -47,13 +47,24 @@ impl Stage {
     }
 
     /// The other side says which moment an RTP time of its stream belongs to.
-    fn handle_clock(&self, report: &SenderReport) {
+    fn handle_clock(&mut self, report: &SenderReport) {
         let clock = ClockReport { ntp: report.ntp_time, timestamp: report.rtp_time };
-        if Some(report.ssrc) == self.audio_ssrc {
+        let stream = if Some(report.ssrc) == self.audio_ssrc {
             self.audio_sink.handle_clock(clock);
+            &mut self.remote_out.0
         } else if Some(report.ssrc) == self.video_ssrc {
             self.video_sink.handle_clock(clock);
-        }
+            &mut self.remote_out.1
+        } else {
+            return;
+        };
+        *stream = RemoteOutboundRtp {
+            ssrc: report.ssrc,
+            packets_sent: report.packet_count,
+            bytes_sent: report.octet_count,
+            remote_timestamp: unix_ms(report.ntp_time),
+            reports_sent: stream.reports_sent + 1,
+        };
     }
 
     fn handle_reports(&mut self, now: Instant, reports: &[ReceptionReport]) {
@@ -115,4 +126,11 @@ impl Stage {
         }
         self.reports_sent.push_back(((report.ntp_time >> 16) as u32, now));
     }
+}
+
+/// An NTP time (RFC 3550, 4) in milliseconds since 1970; 0 for what lies before.
+fn unix_ms(ntp: u64) -> f64 {
+    /// From 1900 to 1970.
+    const EPOCH: f64 = 2_208_988_800.0;
+    ((ntp as f64 / 2_f64.powi(32) - EPOCH) * 1000.0).max(0.0)
 }
