@@ -8,11 +8,9 @@ use std::time::Duration;
 
 use ahoy_engine::api::{AnswerKind, CallPhase, Command, DeviceChoice, NoticeTone};
 use ahoy_engine::{Engine, EngineConfig, Happened, ProfilePlace, StartError};
-use ahoy_protocol::rendezvous::{self as wire, ClientMessage, ServerMessage};
-use ahoy_protocol::{AhoyId, CallId, DescriptionKind, Identity, Message, Signal, SignalBody, seal};
+use ahoy_protocol::{CallId, DescriptionKind, Identity, Message, Signal, SignalBody, seal};
+use common::rogue::{Rogue, befriended_rogue, invite};
 use common::{Person, befriend, config, is_active, rendezvous};
-use futures_util::{SinkExt, StreamExt};
-use tokio_tungstenite::tungstenite::Message as Frame;
 
 async fn notice(person: &Person, key: &str) -> String {
     let shown = person.until(key, |shown| shown.notices.iter().any(|notice| notice.sentence.key == key)).await;
@@ -104,13 +102,18 @@ async fn a_missing_camera_is_said_and_the_call_goes_on_with_sound() {
 struct SmallDisk(tempfile::TempDir);
 
 impl SmallDisk {
+    /// `None` for whoever is not root; those may mount nothing, and CI's containers are root's.
     fn mount() -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = std::process::Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=192k,mode=700", "tmpfs"])
             .arg(folder.path())
             .status();
-        mounted.is_ok_and(|status| status.success()).then_some(Self(folder))
+        let disk = mounted.is_ok_and(|status| status.success()).then_some(Self(folder));
+        let user = std::process::Command::new("id").arg("-u").output();
+        let root = user.is_ok_and(|user| user.stdout.starts_with(b"0\n"));
+        assert!(disk.is_some() || !root, "root may mount a file system");
+        disk
     }
 
     fn fill(&self) {
@@ -174,69 +177,6 @@ async fn a_disk_full_from_the_start_lets_the_program_run_and_says_so() {
     assert!(shown.notices.iter().any(|notice| notice.tone == NoticeTone::Warning), "{:?}", shown.notices);
     assert!(!shown.me.id.is_empty());
     engine.shutdown().await;
-}
-
-/// Somebody with a key and a socket, and no good manners.
-struct Rogue {
-    identity: Identity,
-    socket: tokio_tungstenite::WebSocketStream<tokio_tungstenite::MaybeTlsStream<tokio::net::TcpStream>>,
-    reference: u64,
-}
-
-impl Rogue {
-    async fn sign_in(server: &str, identity: Identity) -> Self {
-        let address = format!("{server}{}", wire::PATH);
-        let (mut socket, _) = tokio_tungstenite::connect_async(address).await.unwrap();
-        let challenge = socket.next().await.unwrap().unwrap();
-        let Ok(ServerMessage::Challenge { nonce, .. }) = ServerMessage::from_text(challenge.to_text().unwrap()) else {
-            panic!("no challenge")
-        };
-        let host = wire::dialled_host(server).unwrap();
-        let answer = wire::sign_in(&identity, wire::VERSION, &host, &nonce, "rogue").unwrap();
-        socket.send(Frame::text(answer.to_text())).await.unwrap();
-        socket.next().await.unwrap().unwrap();
-        Self { identity, socket, reference: 0 }
-    }
-
-    async fn send(&mut self, to: &AhoyId, envelope: &[u8]) {
-        self.reference += 1;
-        let (reference, envelope) = (self.reference, wire::to_base64(envelope));
-        let message = ClientMessage::Send { reference, to: *to, envelope, keep: false };
-        self.socket.send(Frame::text(message.to_text())).await.unwrap();
-    }
-
-    fn seal(&self, to: &AhoyId, message: &Message) -> Vec<u8> {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-        seal(&self.identity, to, message, now.as_millis() as u64).unwrap()
-    }
-
-    /// The next signal that came for us.
-    async fn signal(&mut self) -> Signal {
-        loop {
-            let Frame::Text(text) = self.socket.next().await.unwrap().unwrap() else { continue };
-            if let Ok(ServerMessage::Envelope { from, envelope, .. }) = ServerMessage::from_text(&text)
-                && let Ok(opened) = wire::receive(&self.identity, &from, &envelope)
-                && let Message::Call(signal) = opened.message
-            {
-                return signal;
-            }
-        }
-    }
-}
-
-fn invite(call: [u8; 16], offer: &str) -> Message {
-    let body = SignalBody::Invite { name: "Rogue".to_owned(), video: true, offer: offer.to_owned() };
-    Message::Call(Signal { call: CallId(call), sequence: 0, body })
-}
-
-/// A rogue whom Ada has as a contact.
-async fn befriended_rogue(ada: &Person, server: &str) -> (Rogue, AhoyId) {
-    let rogue = Rogue::sign_in(server, Identity::generate()).await;
-    let id = rogue.identity.id();
-    let card = ahoy_protocol::ContactCard { id, name: "Rogue".to_owned(), servers: vec![server.to_owned()] };
-    ada.wish(Command::AddContact { link: card.to_link() });
-    ada.until("the contact", |shown| !shown.contacts.is_empty()).await;
-    (rogue, ada.id.parse().unwrap())
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

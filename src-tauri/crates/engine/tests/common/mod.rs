@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its own part of this")]
 
+pub mod rogue;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
