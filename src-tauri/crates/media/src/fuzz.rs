@@ -1,25 +1,29 @@
 //! What the fuzz targets do with arbitrary bytes: each is a course of events, in which nothing may panic, grow or stall.
 //! `src-tauri/fuzz` drives these with coverage, `tests/fuzz.rs` with seeded random bytes.
 
+use std::io::Cursor;
 use std::time::{Duration, Instant};
 
 use crate::Bitrate;
+use crate::audio::wav::WavReader;
 use crate::audio::{AudioPlayout, SILENCE};
 use crate::rate::{
     ClusterId, Estimator, Feedback, Pacer, PacketFate, PacketKind, RateConfig, Released, ReportBlock, SentPacket,
 };
 use crate::video::playout::{Arrival, CODED, DECODED};
+use crate::video::y4m::Y4mReader;
 use crate::video::{FrameBuffer, H264Decoder, I420, VideoDecoder};
 
 /// A fuzz target: its name and what it does with an input.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every one of this crate.
-pub const TARGETS: [Target; 4] = [
+pub const TARGETS: [Target; 5] = [
     ("estimator", estimator),
     ("frame_buffer", frame_buffer),
     ("jitter_buffer", jitter_buffer),
     ("access_units", access_units),
+    ("files", files),
 ];
 
 /// The longest Opus packet of one frame (RFC 6716, 3.2.1, and its first byte); longer ones exist, which nobody sends.
@@ -217,5 +221,33 @@ pub fn access_units(input: &[u8]) {
         if decoder.decode(input.take(length), &mut picture).is_err() {
             decoder.reset();
         }
+    }
+}
+
+/// Files that a person names. The first byte says of which kind, and whether a good beginning stands before the rest.
+pub fn files(bytes: &[u8]) {
+    const FILM: &[u8] = b"YUV4MPEG2 W16 H8 F30:1 Ip A1:1 C420jpeg\nFRAME\n";
+    const SOUND: &[u8] =
+        b"RIFF\xff\xff\xff\xffWAVEfmt \x10\0\0\0\x01\0\x02\0\x80\xbb\0\0\0\xee\x02\0\x04\0\x10\0data\xff\xff\xff\xff";
+    let Some((kind, rest)) = bytes.split_first() else { return };
+    let begun = |beginning: &[u8]| if kind & 2 == 0 { rest.to_vec() } else { [beginning, rest].concat() };
+    if kind & 1 == 0 {
+        let content = begun(FILM);
+        // What is read cannot be more than the file holds, whatever its header says.
+        let most = content.len() + 1;
+        let Ok(mut film) = Y4mReader::new(Cursor::new(content)) else { return };
+        let mut picture = I420::default();
+        let pictures = std::iter::from_fn(|| film.read(&mut picture).ok().flatten()).take(most).count();
+        assert!(pictures < most, "more pictures than bytes");
+    } else {
+        let content = begun(SOUND);
+        let most = content.len() + 1;
+        let Ok(mut sound) = WavReader::new(Cursor::new(content)) else { return };
+        let mut samples = Vec::new();
+        let blocks = std::iter::from_fn(|| sound.read(480, &mut samples).ok().filter(|frames| *frames > 0));
+        let blocks = blocks.take(most).count();
+        assert!(blocks < most, "more sound than bytes");
+        // A file that cannot be gone back in says so.
+        let _ = sound.rewind();
     }
 }
