@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::I420;
 
@@ -49,9 +50,10 @@ impl Scaler {
     }
 
     fn plane(&mut self, source: &[u8], from: (u32, u32), into: &mut [u8], to: (u32, u32)) -> Option<()> {
-        let source = ImageRef::new(from.0, from.1, source, PixelType::U8).ok()?;
-        let mut target = Image::from_slice_u8(to.0, to.1, into, PixelType::U8).ok()?;
-        self.resizer.resize(&source, &mut target, Some(&self.options)).ok()
+        let source = TypedImageRef::<U8>::from_buffer(from.0, from.1, source).ok()?;
+        let mut target = TypedImage::<U8>::from_buffer(to.0, to.1, into).ok()?;
+        // Named, since choosing the kind of pixel while running would link the code of all of them: 4 MB.
+        self.resizer.resize_typed(&source, &mut target, Some(&self.options)).ok()
     }
 }
 

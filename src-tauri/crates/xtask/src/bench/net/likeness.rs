@@ -4,8 +4,9 @@ use std::io::{BufRead as _, BufReader, Read};
 
 use ahoy_testkit::picture::ssim;
 use anyhow::Context as _;
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use fast_image_resize::images::{TypedImage, TypedImageRef};
+use fast_image_resize::pixels::U8;
+use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 
 use super::film::{self, Drawing, HEIGHT, PatternReading, WIDTH};
 
@@ -28,9 +29,9 @@ impl Judge {
         let says = film::read(luma, width, height)?;
         // As `ahoy-cli --video-out` scales.
         let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-        let source = ImageRef::new(width, height, luma, PixelType::U8).ok()?;
-        let mut target = Image::from_slice_u8(WIDTH, HEIGHT, &mut self.scaled, PixelType::U8).ok()?;
-        self.resizer.resize(&source, &mut target, &options).ok()?;
+        let source = TypedImageRef::<U8>::from_buffer(width, height, luma).ok()?;
+        let mut target = TypedImage::<U8>::from_buffer(WIDTH, HEIGHT, &mut self.scaled).ok()?;
+        self.resizer.resize_typed(&source, &mut target, &options).ok()?;
         Some((says, ssim(&self.scaled, self.drawing.luma(says), WIDTH as usize)))
     }
 
