@@ -1,5 +1,7 @@
 //! Somebody who speaks the protocol without our engine, to say what it would not.
 
+#![allow(clippy::unwrap_used, reason = "tests may stop at the first surprise")]
+
 use ahoy_engine::api::Command;
 use ahoy_protocol::rendezvous::{self as wire, ClientMessage, ServerMessage};
 use ahoy_protocol::{AhoyId, CallId, Identity, Message, Signal, SignalBody, seal};
