@@ -40,6 +40,13 @@ impl DeviceId {
         Self(format!("file:{}", path.as_ref().display()))
     }
 
+    /// Whether it names a device that this program makes rather than one of the system's. Such a one is always there.
+    pub fn is_synthetic(&self) -> bool {
+        matches!(self.0.as_str(), "pattern" | "tone" | "clap" | "none")
+            || self.0.starts_with("tone:")
+            || self.0.starts_with("file:")
+    }
+
     /// The text of it.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -88,8 +95,8 @@ impl fmt::Display for Kind {
 /// Which device to open.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Selection {
-    /// What the system has as its default now. Where the sound system itself moves a stream when the default changes,
-    /// the stream follows; elsewhere a [`crate::DeviceEvent::Lost`] asks for reopening. Never a synthetic device.
+    /// What the system has as its default now; never a synthetic device. When the default changes, some sound systems move
+    /// the stream along and some end it; [`crate::Watch`] tells of it everywhere.
     SystemDefault,
     /// This one and no other.
     Device(DeviceId),
@@ -106,4 +113,42 @@ pub struct DeviceInfo {
     pub is_default: bool,
     /// Made by this program rather than by the system.
     pub synthetic: bool,
+    /// What else is known of it.
+    pub traits: Traits,
+}
+
+/// What the system knows of a device besides its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Traits {
+    /// Who hears what it plays; of speakers.
+    pub reach: Reach,
+    /// How it is connected.
+    pub link: Link,
+    /// Another number under the same identifier: the system took the device away and made it anew since, so whatever was
+    /// open on the old one plays nowhere.
+    pub incarnation: u32,
+}
+
+/// Who hears what a speaker plays, the quieter first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Reach {
+    /// Whoever wears it: headphones, a headset, an earpiece.
+    Private,
+    /// The system does not say.
+    #[default]
+    Unknown,
+    /// Everybody around: loudspeakers, a screen's or television's sound.
+    Room,
+}
+
+/// How a sound device is connected, as far as that makes a difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Link {
+    /// By wire, built in, or the system does not say.
+    #[default]
+    Other,
+    /// Bluetooth in its mode for music (A2DP, LE Audio).
+    Bluetooth,
+    /// Bluetooth in its mode for telephones (HSP or HFP): both ways at once, mono at 8 or 16 kHz.
+    Telephone,
 }

@@ -7,8 +7,11 @@
 //! ```
 //!
 //! Each open device is one value. Dropping it stops the device, joins its thread and gives the hardware back to the
-//! system before `drop` returns. What happens to a device while it runs comes as [`DeviceEvent`]s; nothing reopens by
-//! itself, since which device is next best is a person's ranking that lives higher up.
+//! system before `drop` returns. What happens to a device while it runs comes as [`DeviceEvent`]s, and a [`Watch`] tells
+//! when another is plugged in, pulled out or made the default; nothing reopens by itself, since which device is next best
+//! is a person's ranking that lives higher up.
+//!
+//! Volumes and gains of the system are read by nobody here and set by nobody: they are the person's own.
 //!
 //! Real devices come from `cpal` (sound) and `nokhwa` (cameras); the code that differs between systems is one file a
 //! system. Screens will be a fourth kind beside `camera`.
@@ -20,16 +23,18 @@ mod id;
 mod list;
 mod pacing;
 mod sound;
+mod watch;
 mod worker;
 
 pub use camera::{CameraInfo, CameraRequest, CameraStream, open_camera};
 pub use error::DeviceError;
 pub use event::DeviceEvent;
-pub use id::{DeviceId, DeviceInfo, Kind, Selection};
+pub use id::{DeviceId, DeviceInfo, Kind, Link, Reach, Selection, Traits};
 pub use list::{Listing, list};
 pub use sound::{
     MicrophoneRequest, MicrophoneStream, SoundInfo, SpeakerRequest, SpeakerStream, open_microphone, open_speaker,
 };
+pub use watch::Watch;
 
 #[cfg(test)]
 #[global_allocator]

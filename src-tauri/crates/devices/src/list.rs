@@ -1,7 +1,7 @@
 //! What devices there are.
 
 use crate::worker::bounded;
-use crate::{DeviceError, DeviceId, DeviceInfo, Kind, camera, sound};
+use crate::{DeviceError, DeviceId, DeviceInfo, Kind, Traits, camera, sound};
 
 /// The devices of one kind, real ones first, the system's default among them marked, the synthetic ones last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,7 +19,12 @@ pub fn list(kind: Kind) -> Listing {
         Kind::Camera => camera::list(),
         Kind::Microphone | Kind::Speaker => sound::list(kind),
     });
-    let (mut devices, problem) = match real.and_then(|devices| devices) {
+    listing(kind, real.and_then(|devices| devices))
+}
+
+/// What was found, with the synthetic ones.
+pub(crate) fn listing(kind: Kind, found: Result<Vec<DeviceInfo>, DeviceError>) -> Listing {
+    let (mut devices, problem) = match found {
         Ok(devices) => (devices, None),
         Err(problem) => (Vec::new(), Some(problem)),
     };
@@ -28,7 +33,10 @@ pub fn list(kind: Kind) -> Listing {
 }
 
 fn synthetic(kind: Kind) -> Vec<DeviceInfo> {
-    let made = |id, label: &str| DeviceInfo { id, label: label.to_owned(), is_default: false, synthetic: true };
+    let made = |id, label: &str| {
+        let (label, traits) = (label.to_owned(), Traits::default());
+        DeviceInfo { id, label, is_default: false, synthetic: true, traits }
+    };
     match kind {
         Kind::Camera => vec![made(DeviceId::pattern(), "Test pattern")],
         Kind::Microphone => vec![made(DeviceId::tone(), "Test tone"), made(DeviceId::none(), "Silence")],

@@ -1,5 +1,6 @@
 //! The thread that owns a device: opening is bounded in time, stopping joins.
 
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -11,6 +12,58 @@ use crate::{DeviceError, DeviceEvent, Kind};
 pub(crate) const OPEN_LIMIT: Duration = Duration::from_secs(2);
 /// How long closing waits for a device's thread; a driver that hangs in a system call must not hang the hang-up button.
 const CLOSE_LIMIT: Duration = Duration::from_secs(2);
+
+/// So many threads of one kind may hang in a driver or sound server; further tries are refused at once until one comes
+/// back, so that trying again and again for a whole call does not gather threads.
+const HANGING_LIMIT: usize = 2;
+/// By [`Kind`].
+static HANGING: [AtomicUsize; 3] = [const { AtomicUsize::new(0) }; 3];
+
+/// Whether a thread is still awaited.
+///
+/// ```text
+/// AWAITED ──► ENDED
+///    └──► LEFT_BEHIND (counted as hanging) ──► ENDED (no longer counted)
+/// ```
+#[derive(Debug)]
+struct Fate {
+    kind: Kind,
+    state: AtomicU8,
+}
+
+const AWAITED: u8 = 0;
+const LEFT_BEHIND: u8 = 1;
+const ENDED: u8 = 2;
+
+impl Fate {
+    /// Refused while too many hang.
+    fn of(kind: Kind) -> Result<Arc<Self>, DeviceError> {
+        if hanging(kind).load(Ordering::Relaxed) >= HANGING_LIMIT {
+            return Err(DeviceError::Hung { kind, waited: OPEN_LIMIT });
+        }
+        Ok(Arc::new(Self { kind, state: AtomicU8::new(AWAITED) }))
+    }
+
+    /// Nobody waits for it any more.
+    fn leave_behind(&self) {
+        hanging(self.kind).fetch_add(1, Ordering::Relaxed);
+        let left = self.state.compare_exchange(AWAITED, LEFT_BEHIND, Ordering::AcqRel, Ordering::Relaxed);
+        if left.is_err() {
+            hanging(self.kind).fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Said by the thread itself.
+    fn end(&self) {
+        if self.state.swap(ENDED, Ordering::AcqRel) == LEFT_BEHIND {
+            hanging(self.kind).fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+fn hanging(kind: Kind) -> &'static AtomicUsize {
+    &HANGING[kind as usize]
+}
 
 /// Where a device's events go.
 pub(crate) type EventSink = Box<dyn FnMut(DeviceEvent) + Send>;
@@ -65,6 +118,7 @@ pub(crate) struct Worker {
     /// Disconnects when the thread is through.
     done: mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
+    fate: Arc<Fate>,
 }
 
 impl Worker {
@@ -91,21 +145,24 @@ impl Worker {
 
     /// Starts a thread that runs until told to stop.
     pub(crate) fn start(kind: Kind, serve: impl FnOnce(&Stop) + Send + 'static) -> Result<Self, DeviceError> {
+        let fate = Fate::of(kind)?;
         let stop = Arc::new(Stop::default());
         let (finished, done) = mpsc::channel::<()>();
-        let for_thread = Arc::clone(&stop);
+        let (for_thread, its_fate) = (Arc::clone(&stop), Arc::clone(&fate));
         let thread = thread::Builder::new()
             .name(format!("ahoy-{kind}"))
             .spawn(move || {
                 serve(&for_thread);
+                its_fate.end();
                 drop(finished);
             })
             .map_err(|error| DeviceError::NoSystem { kind, detail: error.to_string() })?;
-        Ok(Self { stop, done, thread: Some(thread) })
+        Ok(Self { stop, done, thread: Some(thread), fate })
     }
 
     fn abandon(mut self) {
         self.stop.stop();
+        self.fate.leave_behind();
         self.thread = None;
     }
 }
@@ -125,7 +182,8 @@ impl Drop for Worker {
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
-                tracing::warn!("a device's thread hangs in its driver and was left behind")
+                self.fate.leave_behind();
+                tracing::warn!("a device's thread hangs in its driver and was left behind");
             }
         }
     }
@@ -136,11 +194,15 @@ pub(crate) fn bounded<T: Send + 'static>(
     kind: Kind,
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, DeviceError> {
+    let fate = Fate::of(kind)?;
+    let its_fate = Arc::clone(&fate);
     let (report, reported) = mpsc::sync_channel(1);
     let thread = thread::Builder::new()
         .name("ahoy-device-list".into())
         .spawn(move || {
-            let _ = report.send(work());
+            let found = work();
+            its_fate.end();
+            let _ = report.send(found);
         })
         .map_err(|error| DeviceError::NoSystem { kind, detail: error.to_string() })?;
     match reported.recv_timeout(OPEN_LIMIT) {
@@ -148,7 +210,10 @@ pub(crate) fn bounded<T: Send + 'static>(
             let _ = thread.join();
             Ok(value)
         }
-        Err(RecvTimeoutError::Timeout) => Err(DeviceError::Hung { kind, waited: OPEN_LIMIT }),
+        Err(RecvTimeoutError::Timeout) => {
+            fate.leave_behind();
+            Err(DeviceError::Hung { kind, waited: OPEN_LIMIT })
+        }
         Err(RecvTimeoutError::Disconnected) => {
             Err(DeviceError::NoSystem { kind, detail: "looking for devices failed".into() })
         }
@@ -170,6 +235,30 @@ mod tests {
         assert_eq!(outcome.err(), Some(DeviceError::Hung { kind: Kind::Camera, waited: OPEN_LIMIT }));
         assert!(began.elapsed() < OPEN_LIMIT + Duration::from_secs(1));
         drop(hold);
+    }
+
+    #[test]
+    fn a_driver_that_hangs_for_good_gathers_no_threads() {
+        let (hold, held) = mpsc::channel::<()>();
+        let held = Arc::new(Mutex::new(held));
+        // No other test of this program makes speakers hang.
+        let try_once = || {
+            let held = Arc::clone(&held);
+            bounded(Kind::Speaker, move || {
+                let _ = held.lock().expect("nobody panics").recv();
+            })
+        };
+        for _ in 0..20 {
+            assert!(matches!(try_once(), Err(DeviceError::Hung { .. })));
+        }
+        assert_eq!(hanging(Kind::Speaker).load(Ordering::Relaxed), HANGING_LIMIT);
+        drop(hold);
+        let end = Instant::now() + Duration::from_secs(5);
+        while hanging(Kind::Speaker).load(Ordering::Relaxed) > 0 {
+            assert!(Instant::now() < end, "what answers at last is forgiven");
+            thread::yield_now();
+        }
+        assert_eq!(try_once(), Ok(()));
     }
 
     #[test]

@@ -29,6 +29,7 @@ pub struct Sink<'a> {
 pub struct Pulse {
     daemon: Child,
     home: PathBuf,
+    arguments: Vec<String>,
 }
 
 impl Pulse {
@@ -42,37 +43,76 @@ impl Pulse {
         let home = env::temp_dir().join(format!("ahoy-pulse-{}-{count}", std::process::id()));
         let _ = fs::remove_dir_all(&home);
         fs::create_dir_all(&home)?;
-        let socket = home.join("native");
-        let mut command = Command::new("pulseaudio");
-        command
-            .args(["-n", "--daemonize=no", "--system=false", "--use-pid-file=no", "--exit-idle-time=-1"])
-            .args(["--disable-shm=yes", "--realtime=no", "--high-priority=no", "--log-level=error", "-L"])
-            .arg(format!("module-native-protocol-unix auth-anonymous=1 socket={}", socket.display()));
+        let mut arguments = Vec::new();
         for Sink { name, rate, channels } in sinks {
             // Without rewinds it works in steps of at most 50 ms; with them, of up to 2 s when nobody asks for less.
             let sink = format!("module-null-sink sink_name={name} rate={rate} channels={channels} norewinds=1");
             let microphone = format!("module-remap-source master={name}.monitor source_name={name}_mic");
-            command.args(["-L", &sink, "-L", &microphone]);
+            arguments.extend(["-L".to_owned(), sink, "-L".to_owned(), microphone]);
         }
-        let daemon = in_home(&mut command, &home)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .context("pulseaudio cannot be started; install the package pulseaudio")?;
-        let mut pulse = Self { daemon, home };
-        let end = Instant::now() + Duration::from_secs(10);
-        while UnixStream::connect(&socket).is_err() {
-            if let Some(status) = pulse.daemon.try_wait()? {
-                bail!("pulseaudio ended at once: {status}");
-            }
-            ensure!(Instant::now() < end, "pulseaudio did not open its socket within 10 s");
-            thread::sleep(Duration::from_millis(20));
-        }
+        let daemon = spawn(&home, &arguments)?;
+        let mut pulse = Self { daemon, home, arguments };
+        pulse.wait_for_socket()?;
         if let Some(first) = sinks.first() {
             pulse.pactl(&["set-default-sink", first.name])?;
             pulse.pactl(&["set-default-source", &format!("{}_mic", first.name)])?;
         }
         Ok(pulse)
+    }
+
+    fn wait_for_socket(&mut self) -> anyhow::Result<()> {
+        let end = Instant::now() + Duration::from_secs(10);
+        while UnixStream::connect(self.home.join("native")).is_err() {
+            if let Some(status) = self.daemon.try_wait()? {
+                bail!("pulseaudio ended at once: {status}");
+            }
+            ensure!(Instant::now() < end, "pulseaudio did not open its socket within 10 s");
+            thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    /// Starts the daemon again after [`Pulse::kill`], at the same address and with the sinks it began with; what was
+    /// loaded since is gone.
+    ///
+    /// # Errors
+    /// When it does not come up within ten seconds.
+    pub fn restart(&mut self) -> anyhow::Result<()> {
+        self.kill();
+        let _ = fs::remove_file(self.home.join("native"));
+        self.daemon = spawn(&self.home, &self.arguments)?;
+        self.wait_for_socket()
+    }
+
+    /// Loads another virtual speaker `name` (with its microphone `name_mic`, both bearing these properties) and gives the
+    /// numbers of the modules, for [`Pulse::unplug`].
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub fn plug(&self, sink: Sink<'_>, properties: &str) -> anyhow::Result<[u32; 2]> {
+        let Sink { name, rate, channels } = sink;
+        let load = |arguments: &[&str]| -> anyhow::Result<u32> {
+            Ok(self.pactl(&[&["load-module"], arguments].concat())?.trim().parse()?)
+        };
+        let (rate, channels) = (format!("rate={rate}"), format!("channels={channels}"));
+        let (own, master) = (format!("sink_name={name}"), format!("master={name}.monitor"));
+        let (its_mic, sink_properties) =
+            (format!("source_name={name}_mic"), format!("sink_properties=\"{properties}\""));
+        let source_properties = format!("source_properties=\"{properties}\"");
+        let speaker = load(&["module-null-sink", &own, &rate, &channels, "norewinds=1", &sink_properties])?;
+        let microphone = load(&["module-remap-source", &master, &its_mic, &source_properties])?;
+        Ok([microphone, speaker])
+    }
+
+    /// Takes modules away again, as pulling out a plug does.
+    ///
+    /// # Errors
+    /// When the daemon refuses.
+    pub fn unplug(&self, modules: &[u32]) -> anyhow::Result<()> {
+        for module in modules {
+            self.pactl(&["unload-module", &module.to_string()])?;
+        }
+        Ok(())
     }
 
     /// The value of `PULSE_SERVER` for programs that shall use this daemon.
@@ -129,6 +169,16 @@ impl Pulse {
         Ok(())
     }
 
+    /// Lets a stopped daemon go on.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn thaw(&self) -> anyhow::Result<()> {
+        let status = Command::new("kill").args(["-CONT", &self.daemon.id().to_string()]).status()?;
+        ensure!(status.success(), "the daemon could not be woken");
+        Ok(())
+    }
+
     /// Ends the daemon without a word, as a crash.
     pub fn kill(&mut self) {
         let _ = self.daemon.kill();
@@ -141,6 +191,20 @@ impl Drop for Pulse {
         self.kill();
         let _ = fs::remove_dir_all(&self.home);
     }
+}
+
+fn spawn(home: &Path, arguments: &[String]) -> anyhow::Result<Child> {
+    let mut command = Command::new("pulseaudio");
+    command
+        .args(["-n", "--daemonize=no", "--system=false", "--use-pid-file=no", "--exit-idle-time=-1"])
+        .args(["--disable-shm=yes", "--realtime=no", "--high-priority=no", "--log-level=error", "-L"])
+        .arg(format!("module-native-protocol-unix auth-anonymous=1 socket={}", home.join("native").display()))
+        .args(arguments);
+    in_home(&mut command, home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .context("pulseaudio cannot be started; install the package pulseaudio")
 }
 
 fn in_home<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {

@@ -18,7 +18,7 @@ use crate::{DeviceError, DeviceEvent, DeviceId, Kind, Selection};
 use capture::{CaptureCounters, CaptureReader};
 use playback::{PlaybackCounters, PlaybackWriter};
 
-pub(crate) use native::list;
+pub(crate) use native::{Changes, list};
 
 /// What is wanted of a microphone.
 #[derive(Debug, Clone, PartialEq, Eq)]

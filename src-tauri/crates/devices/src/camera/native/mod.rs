@@ -26,7 +26,7 @@ use super::choose::{Offer, Packing, choose};
 use super::pictures::Pictures;
 use super::{CameraInfo, CameraRequest, Next, Source};
 use crate::worker::Stop;
-use crate::{DeviceError, DeviceId, DeviceInfo, Kind, Selection};
+use crate::{DeviceError, DeviceId, DeviceInfo, Kind, Selection, Traits};
 
 /// The packings that are read, in nokhwa's words.
 const PACKINGS: [FrameFormat; 3] = [FrameFormat::NV12, FrameFormat::YUYV, FrameFormat::MJPEG];
@@ -48,6 +48,7 @@ pub(crate) fn list() -> Result<Vec<DeviceInfo>, DeviceError> {
         // No system has a notion of a default camera; the first is what every program takes.
         is_default: at == 0,
         synthetic: false,
+        traits: Traits::default(),
     };
     Ok(system::find()?.into_iter().enumerate().map(info).collect())
 }

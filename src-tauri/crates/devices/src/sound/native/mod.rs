@@ -5,8 +5,11 @@
 
 #[cfg(target_os = "linux")]
 mod cookie;
+mod describe;
 #[cfg(target_os = "linux")]
 mod linux;
+#[cfg(target_os = "linux")]
+mod pulse;
 #[cfg(not(target_os = "linux"))]
 mod single;
 
@@ -57,31 +60,46 @@ macro_rules! with_sample_type {
 
 /// The real devices of a kind. Opens none.
 pub(crate) fn list(kind: Kind) -> Result<Vec<DeviceInfo>, DeviceError> {
-    let host = system::host(kind)?;
-    let default = default_device(&host, kind).and_then(|device| device.id().ok());
+    system::list(kind)
+}
+
+pub(crate) use system::Changes;
+
+/// The real devices of a kind as one of cpal's hosts has them.
+fn enumerate(host: &cpal::Host, kind: Kind) -> Result<Vec<DeviceInfo>, DeviceError> {
+    let default = default_device(host, kind).and_then(|device| device.id().ok());
     let devices = host.devices().map_err(|error| system_error(kind, &error))?;
-    let mut listed = Vec::new();
+    let mut listed: Vec<DeviceInfo> = Vec::new();
     for device in devices {
-        let fits = match kind {
-            Kind::Microphone => device.supports_input(),
-            Kind::Speaker => device.supports_output(),
-            Kind::Camera => false,
-        };
         let Ok(id) = device.id() else { continue };
-        if !fits || !system::worth_listing(&id) {
+        if !fits(&device, kind) || !system::worth_listing(&id) {
             continue;
         }
         let info = DeviceInfo {
             label: label(&device),
             is_default: default.as_ref() == Some(&id),
-            id: DeviceId(id.to_string()),
+            id: stable_id(&id),
             synthetic: false,
+            traits: describe::traits(&device, kind),
         };
-        if !listed.contains(&info) {
+        if !listed.iter().any(|other| other.id == info.id) {
             listed.push(info);
         }
     }
     Ok(listed)
+}
+
+/// cpal's own search by identifier does not tell a device's two directions apart.
+fn fits(device: &cpal::Device, kind: Kind) -> bool {
+    match kind {
+        Kind::Microphone => device.supports_input(),
+        Kind::Speaker => device.supports_output(),
+        Kind::Camera => false,
+    }
+}
+
+fn stable_id(id: &cpal::DeviceId) -> DeviceId {
+    DeviceId(cpal::DeviceId::new(id.host(), system::stable_name(id.id())).to_string())
 }
 
 fn default_device(host: &cpal::Host, kind: Kind) -> Option<cpal::Device> {
@@ -108,14 +126,9 @@ fn find(kind: Kind, selection: &Selection) -> Result<cpal::Device, DeviceError> 
             let missing = || DeviceError::NotFound { kind, id: Some(wanted.0.clone()) };
             let id: cpal::DeviceId = wanted.as_str().parse().map_err(|_| missing())?;
             let host = system::host_of(kind, &id)?;
-            // cpal's own search by identifier does not tell a device's two directions apart.
-            let fits = |device: &cpal::Device| match kind {
-                Kind::Microphone => device.supports_input(),
-                Kind::Speaker => device.supports_output(),
-                Kind::Camera => false,
-            };
             let mut devices = host.devices().map_err(|error| system_error(kind, &error))?;
-            devices.find(|device| device.id().is_ok_and(|other| other == id) && fits(device)).ok_or_else(missing)
+            let same = |device: &cpal::Device| device.id().is_ok_and(|other| stable_id(&other) == *wanted);
+            devices.find(|device| same(device) && fits(device, kind)).ok_or_else(missing)
         }
     }
 }
@@ -200,7 +213,7 @@ fn retry(error: &DeviceError) -> bool {
 
 fn stream_info(device: &cpal::Device, supported: &cpal::SupportedStreamConfig, stream: &cpal::Stream) -> SoundInfo {
     SoundInfo {
-        id: DeviceId(device.id().map(|id| id.to_string()).unwrap_or_default()),
+        id: device.id().map(|id| stable_id(&id)).unwrap_or_else(|_| DeviceId(String::new())),
         label: label(device),
         synthetic: false,
         rate: supported.sample_rate(),
