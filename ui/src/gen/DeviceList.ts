@@ -16,10 +16,18 @@ available: Array<Device>,
  */
 chosen: DeviceChoice, 
 /**
+ * What a chosen device is called, also while it is not there; `None` where it never was seen.
+ */
+chosenLabel: string | null, 
+/**
  * Identifier of the device really open now.
  */
 inUse: string | null, 
 /**
- * Why the choice does not work, and what to do.
+ * Identifier of a device that is not used because it is louder than the one that was lost: choosing it uses it.
+ */
+held: string | null, 
+/**
+ * Why the choice does not work, and what serves instead or what to do.
  */
 problem: Sentence | null, };

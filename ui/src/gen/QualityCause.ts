@@ -3,4 +3,4 @@
 /**
  * What is wrong with the call. In which order they are named: [`crate::quality::ORDER`].
  */
-export type QualityCause = "silence" | "slow-computer" | "loss-out" | "loss-in" | "my-upload" | "their-upload" | "delay" | "jitter" | "bad-microphone";
+export type QualityCause = "silence" | "slow-computer" | "loss-out" | "loss-in" | "my-upload" | "their-upload" | "delay" | "jitter" | "bad-microphone" | "telephone";

@@ -84,6 +84,11 @@ pub enum Happened {
         /// What and what to do.
         sentence: String,
     },
+    /// The device that another stood in for is back in use.
+    DeviceReturned {
+        /// Which.
+        sentence: String,
+    },
 }
 
 /// A tone for a person.

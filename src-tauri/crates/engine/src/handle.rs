@@ -14,7 +14,7 @@ use crate::api::{Command, Levels, QualityPoint, Snapshot};
 use crate::av::Av;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
-use crate::desk::{Desk, Outlets, Posted, treatment};
+use crate::desk::{Desk, Hands, Outlets, Posted, treatment};
 use crate::event::Event;
 use crate::profile::{Profile, ProfileError};
 use crate::store::{SchemaError, Store};
@@ -125,12 +125,16 @@ impl Engine {
         let post: crate::av::Post = Arc::new(move |note| drop(notes.try_send(Posted::Media(note))));
         let av = Av::start(config.picture, treatment(&config, &store), &config.taps, levels, &post)
             .map_err(StartError::Threads)?;
+        let lists = inbox.clone();
+        // On the watch's own thread, which may wait; at the end the queue is closed and lets it go.
+        let on_list = move |kind, listing| drop(lists.blocking_send(Posted::Devices(kind, listing)));
+        let watch = ahoy_devices::Watch::start(on_list).map_err(StartError::Threads)?;
         let (local, remote) = (av.local(), av.remote());
 
         let (events, first) = broadcast::channel(EVENTS);
         let outlets = Outlets { inbox: inbox.clone(), events: events.clone() };
         let guard = runtime.enter();
-        let mut desk = Desk::new(config, clock, profile, store, av, outlets, notices);
+        let mut desk = Desk::new(config, clock, profile, store, Hands { av, watch }, outlets, notices);
         let (snapshots, snapshots_out) = watch::channel(Arc::new(desk.snapshot()));
         desk.begin();
         drop(guard);

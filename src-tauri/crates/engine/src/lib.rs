@@ -22,6 +22,7 @@ mod handle;
 mod link;
 mod profile;
 pub mod quality;
+mod role;
 mod store;
 pub mod words;
 

@@ -123,6 +123,9 @@ phrases! {
     CameraFile { file, why } => "camera.file",
     CameraFailed {} => "camera.failed",
     CameraLost {} => "camera.lost",
+    CameraFallback { lost, used } => "camera.fallback",
+    CameraInstead { failing, used } => "camera.instead",
+    CameraReturned { used } => "camera.returned",
     MicrophoneNone {} => "microphone.none",
     MicrophoneMissing {} => "microphone.missing",
     MicrophoneBusy {} => "microphone.busy",
@@ -131,6 +134,9 @@ phrases! {
     MicrophoneFile { file, why } => "microphone.file",
     MicrophoneFailed {} => "microphone.failed",
     MicrophoneLost {} => "microphone.lost",
+    MicrophoneFallback { lost, used } => "microphone.fallback",
+    MicrophoneInstead { failing, used } => "microphone.instead",
+    MicrophoneReturned { used } => "microphone.returned",
     SpeakerNone {} => "speaker.none",
     SpeakerMissing {} => "speaker.missing",
     SpeakerBusy {} => "speaker.busy",
@@ -139,6 +145,10 @@ phrases! {
     SpeakerFile { file, why } => "speaker.file",
     SpeakerFailed {} => "speaker.failed",
     SpeakerLost {} => "speaker.lost",
+    SpeakerFallback { lost, used } => "speaker.fallback",
+    SpeakerInstead { failing, used } => "speaker.instead",
+    SpeakerReturned { used } => "speaker.returned",
+    SpeakerHeld { lost, offered } => "speaker.held",
 
     // Quality of the call: what is wrong, then what to do.
     QualityGood {} => "quality.good",
@@ -152,6 +162,7 @@ phrases! {
     QualityJitter {} => "quality.jitter",
     QualityMicrophoneSilent {} => "quality.microphone-silent",
     QualityMicrophoneClipped {} => "quality.microphone-clipped",
+    QualityTelephone {} => "quality.telephone",
     AdviceNothing {} => "advice.nothing",
     AdviceSlowComputer {} => "advice.slow-computer",
     AdviceLoss {} => "advice.loss",
@@ -161,6 +172,7 @@ phrases! {
     AdviceJitter {} => "advice.jitter",
     AdviceMicrophoneSilent {} => "advice.microphone-silent",
     AdviceMicrophoneClipped {} => "advice.microphone-clipped",
+    AdviceTelephone {} => "advice.telephone",
 }
 
 /// In English, for logs and `ahoy-cli`.

@@ -87,10 +87,10 @@ async fn after_fifty_calls_threads_sockets_and_memory_are_where_they_were_after_
     let running = held().threads;
     ada.engine.shutdown().await;
     ben.engine.shutdown().await;
-    let left = settled(Some(Held { threads: running - 18, files: usize::MAX, memory: usize::MAX })).await;
+    let left = settled(Some(Held { threads: running - 20, files: usize::MAX, memory: usize::MAX })).await;
     assert!(
-        left.threads <= running - 18,
-        "each engine's nine threads are gone: {running} before, {} after",
+        left.threads <= running - 20,
+        "each engine's ten threads are gone: {running} before, {} after",
         left.threads
     );
     server.shutdown().await;

@@ -80,7 +80,7 @@ pub enum AnswerKind {
 }
 
 /// A choice of device, remembered over restarts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 #[ts(export)]
 pub enum DeviceChoice {

@@ -47,6 +47,8 @@ pub enum QualityCause {
     Jitter,
     /// Our microphone is silent, or too loud.
     BadMicrophone,
+    /// Our headset is in Bluetooth's mode for telephones: mono, 8 or 16 kHz.
+    Telephone,
 }
 
 /// One second of the call, both directions.

@@ -328,7 +328,7 @@ pub struct Devices {
 }
 
 /// What kind of device.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]
 #[ts(export)]
 pub enum DeviceKind {
@@ -349,9 +349,13 @@ pub struct DeviceList {
     pub available: Vec<Device>,
     /// What the person chose.
     pub chosen: DeviceChoice,
+    /// What a chosen device is called, also while it is not there; `None` where it never was seen.
+    pub chosen_label: Option<String>,
     /// Identifier of the device really open now.
     pub in_use: Option<String>,
-    /// Why the choice does not work, and what to do.
+    /// Identifier of a device that is not used because it is louder than the one that was lost: choosing it uses it.
+    pub held: Option<String>,
+    /// Why the choice does not work, and what serves instead or what to do.
     pub problem: Option<Sentence>,
 }
 

@@ -10,7 +10,7 @@ use ahoy_media::video::VideoFrame;
 
 use super::scan::Scan;
 use super::video_send::Input;
-use super::{Note, Post, join, spawn};
+use super::{Note, Post, Ticket, join, spawn};
 
 type Captured = Arc<dyn Fn(&VideoFrame) + Send + Sync>;
 type ScanSlot = Arc<Mutex<Option<LatestSlot<VideoFrame>>>>;
@@ -19,7 +19,7 @@ type ScanSlot = Arc<Mutex<Option<LatestSlot<VideoFrame>>>>;
 ///
 /// call task -> keeper thread; unbounded, but a person's clicks are few, and what is overtaken is skipped.
 pub(super) struct CameraKeeper {
-    wishes: mpsc::Sender<Option<CameraRequest>>,
+    wishes: mpsc::Sender<Option<(Ticket, CameraRequest)>>,
     thread: JoinHandle<()>,
     scan_slot: ScanSlot,
     scan: Option<Scan>,
@@ -41,7 +41,7 @@ impl CameraKeeper {
         Ok(Self { wishes, thread, scan_slot, scan: None, post })
     }
 
-    pub fn switch(&self, request: Option<CameraRequest>) {
+    pub fn switch(&self, request: Option<(Ticket, CameraRequest)>) {
         // Fails only when the thread is gone, which `close` will tell.
         let _ = self.wishes.send(request);
     }
@@ -83,16 +83,15 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn run(mut self, wishes: &mpsc::Receiver<Option<CameraRequest>>) {
+    fn run(mut self, wishes: &mpsc::Receiver<Option<(Ticket, CameraRequest)>>) {
         while let Ok(first) = wishes.recv() {
             let wish = wishes.try_iter().last().unwrap_or(first);
             // The old one is closed first: most cameras can be opened only once.
             self.release();
-            let note = match wish.map(|request| self.open(&request)) {
-                None => Note::Released(Kind::Camera),
-                Some(note) => note,
-            };
-            (self.post)(note);
+            if let Some((ticket, request)) = wish {
+                let note = self.open(ticket, &request);
+                (self.post)(note);
+            }
         }
         self.release();
     }
@@ -104,7 +103,7 @@ impl Keeper {
         let _ = self.local.take();
     }
 
-    fn open(&mut self, request: &CameraRequest) -> Note {
+    fn open(&mut self, ticket: Ticket, request: &CameraRequest) -> Note {
         let (input, local, captured) = (self.input.clone(), self.local.clone(), self.captured.clone());
         let scan = Arc::clone(&self.scan_slot);
         let post = Arc::clone(&self.post);
@@ -119,13 +118,13 @@ impl Keeper {
             local.put(frame.clone());
             input.put(frame);
         };
-        match open_camera(request, on_frame, move |event| post(Note::Device(Kind::Camera, event))) {
+        match open_camera(request, on_frame, move |event| post(Note::Device(Kind::Camera, ticket, event))) {
             Ok(stream) => {
                 let id = stream.info().id.to_string();
                 self.stream = Some(stream);
-                Note::Opened(Kind::Camera, id)
+                Note::Opened(Kind::Camera, ticket, id)
             }
-            Err(error) => Note::Failed(Kind::Camera, error),
+            Err(error) => Note::Failed(Kind::Camera, ticket, error),
         }
     }
 }

@@ -6,14 +6,14 @@ use std::thread::JoinHandle;
 use ahoy_devices::{Kind, MicrophoneRequest, Selection, SpeakerRequest, open_microphone, open_speaker};
 
 use super::audio::{Order, Orders};
-use super::{Note, Post, join, spawn};
+use super::{Note, Post, Ticket, join, spawn};
 
 /// One kind's keeper thread: carries out one switch after the other, of several that wait only the last.
 ///
 /// call task -> keeper thread; unbounded, but a person's clicks are few, and what is overtaken is skipped.
 #[derive(Debug)]
 pub(super) struct SoundKeeper {
-    wishes: mpsc::Sender<Option<Selection>>,
+    wishes: mpsc::Sender<Option<(Ticket, Selection)>>,
     thread: JoinHandle<()>,
 }
 
@@ -28,7 +28,7 @@ impl SoundKeeper {
         Ok(Self { wishes, thread })
     }
 
-    pub fn switch(&self, device: Option<Selection>) {
+    pub fn switch(&self, device: Option<(Ticket, Selection)>) {
         // Fails only when the thread is gone, which `close` will tell.
         let _ = self.wishes.send(device);
     }
@@ -39,18 +39,15 @@ impl SoundKeeper {
     }
 }
 
-fn run(kind: Kind, wishes: &mpsc::Receiver<Option<Selection>>, audio: &Orders, post: &Post) {
+fn run(kind: Kind, wishes: &mpsc::Receiver<Option<(Ticket, Selection)>>, audio: &Orders, post: &Post) {
     while let Ok(first) = wishes.recv() {
         let wish = wishes.try_iter().last().unwrap_or(first);
         // The old one is closed first: many devices can be opened only once.
         release(kind, audio);
-        let Some(device) = wish else {
-            post(Note::Released(kind));
-            continue;
-        };
+        let Some((ticket, device)) = wish else { continue };
         let on_event = {
             let post = post.clone();
-            move |event| post(Note::Device(kind, event))
+            move |event| post(Note::Device(kind, ticket, event))
         };
         let opened = match kind {
             Kind::Speaker => open_speaker(&SpeakerRequest { device }, on_event).map(|stream| {
@@ -65,8 +62,8 @@ fn run(kind: Kind, wishes: &mpsc::Receiver<Option<Selection>>, audio: &Orders, p
             }),
         };
         post(match opened {
-            Ok(id) => Note::Opened(kind, id),
-            Err(error) => Note::Failed(kind, error),
+            Ok(id) => Note::Opened(kind, ticket, id),
+            Err(error) => Note::Failed(kind, ticket, error),
         });
     }
     release(kind, audio);

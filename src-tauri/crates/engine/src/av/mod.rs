@@ -54,13 +54,11 @@ use video_send::VideoSend;
 #[derive(Debug, Clone)]
 pub(crate) enum Note {
     /// A device is open, by its identifier.
-    Opened(Kind, String),
-    /// A device was released as asked.
-    Released(Kind),
+    Opened(Kind, Ticket, String),
     /// A device could not be opened.
-    Failed(Kind, DeviceError),
+    Failed(Kind, Ticket, DeviceError),
     /// Something happened to an open device.
-    Device(Kind, DeviceEvent),
+    Device(Kind, Ticket, DeviceEvent),
     /// The first sound of the other side was decoded.
     FirstAudio(Instant),
     /// The first picture of the other side is shown.
@@ -72,6 +70,9 @@ pub(crate) enum Note {
     /// A contact card's link was seen by the camera.
     Code(String),
 }
+
+/// Names one order to open a device, so that a word of an older one is known as such.
+pub(crate) type Ticket = u64;
 
 /// Posts a note without blocking.
 pub(crate) type Post = Arc<dyn Fn(Note) + Send + Sync>;
@@ -158,18 +159,15 @@ impl Av {
         self.remote.clone()
     }
 
-    /// Opens this device of a kind instead of the one open now, or releases it. A note says what came of it.
-    pub fn use_device(&mut self, kind: Kind, device: Option<Selection>) {
+    /// Opens this device of a kind instead of the one open now, or releases it. A note says what came of the opening.
+    pub fn use_device(&mut self, kind: Kind, device: Option<(Ticket, Selection)>) {
         match kind {
             Kind::Camera => {
                 self.camera_on = device.is_some();
                 self.share_out();
-                self.camera.switch(device.map(|device| CameraRequest {
-                    device,
-                    width: self.picture.width,
-                    height: self.picture.height,
-                    fps: self.picture.fps,
-                }));
+                let PictureWish { width, height, fps } = self.picture;
+                let request = |device| CameraRequest { device, width, height, fps };
+                self.camera.switch(device.map(|(ticket, device)| (ticket, request(device))));
             }
             Kind::Microphone => self.microphone.switch(device),
             Kind::Speaker => self.speaker.switch(device),

@@ -340,6 +340,7 @@ impl Desk {
                 Some(BadMicrophone::Silent) => Microphone::Silent,
                 Some(BadMicrophone::Clipped) => Microphone::Clipped,
             },
+            telephone: self.devices.is_telephone(),
         };
         let calls = &mut self.calls;
         let before = std::mem::replace(&mut calls.figures, figures);

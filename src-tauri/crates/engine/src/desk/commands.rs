@@ -4,7 +4,7 @@ use ahoy_protocol::{AhoyId, CallId, ContactCard, rendezvous};
 use ahoy_session::Input;
 
 use super::Desk;
-use crate::api::{AnswerKind, Command, DeviceKind, EndReason, NoticeTone};
+use crate::api::{AnswerKind, Command, EndReason, NoticeTone};
 use crate::event::Happened;
 use crate::store::{Change, StoredCall};
 use crate::words::Phrase;
@@ -158,13 +158,6 @@ impl Desk {
         self.config.server = None;
         self.store.set("server", url);
         self.reconcile_links();
-    }
-
-    fn choose_device(&mut self, kind: DeviceKind, device: crate::api::DeviceChoice) {
-        self.devices.choose(kind, device, &mut self.store);
-        self.reconcile_devices();
-        self.tell_media();
-        self.changed = true;
     }
 
     /// Missed calls nobody has looked at.

@@ -1,54 +1,31 @@
-//! Which devices are wanted now, which are open, and what is wrong with them.
+//! Which devices are wanted now, which are open, and what is wrong with them. Which one serves a role is decided in
+//! [`crate::role`]; here that is carried out, and told.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use ahoy_devices::{DeviceError, DeviceEvent, Kind, Listing, Selection};
+use ahoy_devices::{DeviceError, Kind, Listing};
 use ahoy_protocol::PixelSize;
 use ahoy_session::{Input, Phase, State};
 
-use super::texts::{self, device_problem};
-use super::{Desk, Posted};
-use crate::api::{Device, DeviceChoice, DeviceKind, DeviceList, Devices, MediaOn};
+use super::{Desk, texts};
+use crate::api::{Device, DeviceChoice, DeviceKind, DeviceList, Devices, MediaOn, NoticeTone};
 use crate::av::Note;
 use crate::config::EngineConfig;
 use crate::event::Happened;
+use crate::role::{Action, LOOK, Ranking, Reading, Remembered, Role, Saying, WakeWatch};
 use crate::store::Store;
-use crate::words::Phrase;
 
-/// A lost default device is opened anew (the default may be another now), but not more often than this.
-const REOPEN: Duration = Duration::from_secs(2);
+const KINDS: [Kind; 3] = [Kind::Camera, Kind::Microphone, Kind::Speaker];
 
-/// One kind's device.
-#[derive(Debug)]
-pub(super) struct Role {
-    choice: DeviceChoice,
-    available: Vec<Device>,
-    /// What the keeper was told last.
-    asked: Option<Selection>,
-    /// The person chose anew: ask the keeper even for the same.
-    again: bool,
-    in_use: Option<String>,
-    problem: Option<Phrase>,
-    reopened: Option<Instant>,
-}
-
-impl Role {
-    fn new(choice: DeviceChoice) -> Self {
-        Self { choice, available: Vec::new(), asked: None, again: false, in_use: None, problem: None, reopened: None }
-    }
-
-    /// It could give something if it were wanted.
-    fn usable(&self) -> bool {
-        self.choice != DeviceChoice::Nothing && self.problem.is_none()
-    }
-}
-
-/// All three, and what the person has switched on.
+/// All three roles, and what the person has switched on.
 #[derive(Debug)]
 pub(super) struct DeviceDesk {
     camera: Role,
     microphone: Role,
     speaker: Role,
+    /// While a device is wanted, when the clocks are compared next.
+    look_at: Option<Instant>,
+    sleep: WakeWatch,
     pub microphone_on: bool,
     pub camera_on: bool,
     /// Our picture pauses for want of rate.
@@ -63,14 +40,21 @@ pub(super) struct DeviceDesk {
 
 impl DeviceDesk {
     pub fn new(config: &EngineConfig, store: &Store) -> Self {
-        let role = |given: &Option<DeviceChoice>, name: &str| {
-            let remembered = || store.setting(name).and_then(|text| serde_json::from_str(text).ok());
-            Role::new(given.clone().or_else(remembered).unwrap_or(DeviceChoice::SystemDefault))
+        let role = |kind: Kind, given: &Option<DeviceChoice>| {
+            let kept = store.records().devices.iter().filter(|kept| kept.role == texts::device_kind(kind));
+            let mut ranking =
+                Ranking::new(kept.map(|kept| Remembered { choice: kept.choice.clone(), label: kept.label.clone() }));
+            if let Some(given) = given {
+                ranking.choose(given.clone(), String::new());
+            }
+            Role::new(kind, ranking)
         };
         Self {
-            camera: role(&config.camera, "device.camera"),
-            microphone: role(&config.microphone, "device.microphone"),
-            speaker: role(&config.speaker, "device.speaker"),
+            camera: role(Kind::Camera, &config.camera),
+            microphone: role(Kind::Microphone, &config.microphone),
+            speaker: role(Kind::Speaker, &config.speaker),
+            look_at: None,
+            sleep: WakeWatch::default(),
             microphone_on: true,
             camera_on: true,
             picture_paused: false,
@@ -88,48 +72,53 @@ impl DeviceDesk {
         }
     }
 
-    pub fn choose(&mut self, kind: DeviceKind, device: DeviceChoice, store: &mut Store) {
-        let name = match kind {
-            DeviceKind::Camera => "device.camera",
-            DeviceKind::Microphone => "device.microphone",
-            DeviceKind::Speaker => "device.speaker",
-        };
-        store.set(name, serde_json::to_string(&device).expect("a choice can be written as JSON"));
-        let role = self.role(texts::kind(kind));
-        role.choice = device;
-        role.problem = None;
-        role.again = true;
-    }
-
     /// What really can be sent of what is switched on.
     pub fn media_on(&self) -> MediaOn {
         MediaOn {
-            microphone: self.microphone_on && self.microphone.usable(),
-            camera: self.camera_on && self.camera.usable(),
+            microphone: self.microphone_on && self.microphone.is_usable(),
+            camera: self.camera_on && self.camera.is_usable(),
             paused: self.picture_paused,
         }
+    }
+
+    /// A headset in Bluetooth's mode for telephones makes both directions dull, whichever of its halves is used.
+    pub fn is_telephone(&self) -> bool {
+        self.microphone.is_telephone() || self.speaker.is_telephone()
+    }
+
+    /// When [`Desk::devices_due`] has something to do.
+    pub fn wake(&self) -> Option<Instant> {
+        let roles = [&self.camera, &self.microphone, &self.speaker];
+        roles.into_iter().filter_map(Role::deadline).chain(self.look_at).min()
     }
 }
 
 impl Desk {
+    /// Looks for devices anew.
     pub(super) fn refresh_devices(&self) {
-        for kind in [Kind::Camera, Kind::Microphone, Kind::Speaker] {
-            let inbox = self.outlets.inbox.clone();
-            tokio::task::spawn_blocking(move || {
-                let listing = ahoy_devices::list(kind);
-                drop(inbox.blocking_send(Posted::Devices(kind, listing)));
-            });
-        }
+        self.watch.look();
     }
 
-    pub(super) fn handle_listing(&mut self, kind: Kind, listing: Listing) {
-        let devices = listing.devices.into_iter().map(|device| Device {
-            id: device.id.to_string(),
-            label: device.label,
-            is_default: device.is_default,
-            synthetic: device.synthetic,
-        });
-        self.devices.role(kind).available = devices.collect();
+    pub(super) fn handle_listing(&mut self, kind: Kind, listing: &Listing) {
+        self.devices.role(kind).handle_listing(listing, Instant::now());
+        self.carry_out();
+        self.tell_media();
+        self.changed = true;
+    }
+
+    pub(super) fn choose_device(&mut self, kind: DeviceKind, choice: DeviceChoice) {
+        let role = self.devices.role(texts::kind(kind));
+        let label = match &choice {
+            DeviceChoice::Device { id } => {
+                let device = role.devices().iter().find(|device| device.id.as_str() == id);
+                device.map(|device| device.label.clone()).unwrap_or_default()
+            }
+            DeviceChoice::SystemDefault | DeviceChoice::Nothing => String::new(),
+        };
+        self.store.choose_device(kind, choice.clone(), label.clone());
+        role.choose(choice, label, Instant::now());
+        self.reconcile_devices();
+        self.tell_media();
         self.changed = true;
     }
 
@@ -148,26 +137,88 @@ impl Desk {
             State::Idle | State::Closed => (false, false),
         };
         let camera = if talking { self.devices.camera_on } else { self.preview };
-        self.want(Kind::Camera, camera);
-        self.want(Kind::Microphone, talking || self.preview);
-        self.want(Kind::Speaker, talking || ringing);
+        let now = Instant::now();
+        self.devices.camera.want(camera, talking, now);
+        self.devices.microphone.want(talking || self.preview, talking, now);
+        self.devices.speaker.want(talking || ringing, talking, now);
+        let any = camera || talking || ringing || self.preview;
+        self.watch.set_active(any);
+        if any != self.devices.look_at.is_some() {
+            self.devices.look_at = any.then(|| now + LOOK);
+            self.devices.sleep.forget();
+        }
+        self.carry_out();
     }
 
-    fn want(&mut self, kind: Kind, wanted: bool) {
-        let role = self.devices.role(kind);
-        let asked = if wanted { texts::selection(&role.choice) } else { None };
-        if role.asked == asked && !std::mem::take(&mut role.again) {
-            return;
+    /// Does what fell due: another try, or a look at the clocks.
+    pub(super) fn devices_due(&mut self) {
+        let now = Instant::now();
+        let look = self.devices.look_at.is_some_and(|at| at <= now);
+        let slept = look.then(|| self.devices.sleep.handle(Reading::now())).flatten();
+        if look {
+            self.devices.look_at = Some(now + LOOK);
         }
-        role.again = false;
-        role.asked.clone_from(&asked);
-        if asked.is_none() {
-            role.in_use = None;
-            // What was wrong is looked for anew the next time it is wanted.
-            role.problem = None;
+        if let Some(slept) = slept {
+            tracing::info!(?slept, "the computer slept");
+            self.watch.look();
         }
-        self.av.use_device(kind, asked);
-        self.changed = true;
+        for kind in KINDS {
+            let role = self.devices.role(kind);
+            if slept.is_some() {
+                role.handle_wake(now);
+            } else {
+                role.handle_time(now);
+            }
+        }
+        self.carry_out();
+        self.tell_media();
+    }
+
+    fn carry_out(&mut self) {
+        for kind in KINDS {
+            while let Some(action) = self.devices.role(kind).poll() {
+                match action {
+                    Action::Open { ticket, selection } => self.av.use_device(kind, Some((ticket, selection))),
+                    Action::Close => self.av.use_device(kind, None),
+                    Action::Say(saying) => self.say_of_device(kind, &saying),
+                    Action::Hush => self.hush(kind),
+                }
+                self.changed = true;
+            }
+        }
+    }
+
+    fn say_of_device(&mut self, kind: Kind, saying: &Saying) {
+        self.hush(kind);
+        let phrase = texts::of_device(kind, saying);
+        let sentence = self.words.say(phrase.clone()).text;
+        tracing::info!(%kind, sentence, "told of a device");
+        if let Saying::Returned { .. } = saying {
+            return self.event(Happened::DeviceReturned { sentence });
+        }
+        if self.is_worth_a_notice(kind, saying) {
+            self.notify(phrase, NoticeTone::Warning);
+        }
+        self.event(Happened::DeviceProblem { sentence });
+    }
+
+    /// What must reach somebody who speaks, over the picture. A camera that was not there from the beginning is no news;
+    /// and outside a call the list says it.
+    fn is_worth_a_notice(&self, kind: Kind, saying: &Saying) -> bool {
+        let in_call = matches!(self.session.state(), State::InCall(call) if call.phase != Phase::Incoming);
+        let grave = match saying {
+            Saying::Fallback { .. } | Saying::Instead { .. } | Saying::Held { .. } => true,
+            Saying::Failed(DeviceError::Lost { .. }) => true,
+            Saying::Failed(_) | Saying::Stalled => kind != Kind::Camera,
+            Saying::Returned { .. } => false,
+        };
+        in_call && grave
+    }
+
+    /// What was said of this kind's devices no longer holds.
+    fn hush(&mut self, kind: Kind) {
+        let keys = format!("{kind}.");
+        self.notices.retain(|notice| !notice.sentence.key.starts_with(&keys));
     }
 
     /// How large the other side's picture is shown; zero: not at all.
@@ -194,15 +245,14 @@ impl Desk {
     }
 
     pub(super) fn handle_note(&mut self, note: Note) {
+        let now = Instant::now();
         match note {
-            Note::Opened(kind, id) => {
-                let role = self.devices.role(kind);
-                role.in_use = role.asked.is_some().then_some(id);
-                role.problem = None;
+            Note::Opened(kind, ticket, id) => self.devices.role(kind).handle_opened(ticket, &id, now),
+            Note::Failed(kind, ticket, error) => {
+                tracing::info!(%kind, %error, "a device does not open");
+                self.devices.role(kind).handle_failed(ticket, error, now);
             }
-            Note::Released(kind) => self.devices.role(kind).in_use = None,
-            Note::Failed(kind, error) => self.device_failed(kind, &error),
-            Note::Device(kind, event) => self.handle_device(kind, event),
+            Note::Device(kind, ticket, event) => self.devices.role(kind).handle_event(ticket, event, now),
             Note::FirstAudio(at) => self.event_at(Happened::FirstAudio, at),
             Note::FirstVideo(at, width, height) => self.event_at(Happened::FirstVideo { width, height }, at),
             Note::PicturePaused(paused) => {
@@ -217,62 +267,33 @@ impl Desk {
                 }
             }
         }
+        self.carry_out();
         self.tell_media();
         self.changed = true;
     }
 
-    fn device_failed(&mut self, kind: Kind, error: &DeviceError) {
-        let problem = device_problem(kind, error);
-        let role = self.devices.role(kind);
-        role.in_use = None;
-        // Released meanwhile: nobody wants to know.
-        if role.asked.is_none() {
-            return;
-        }
-        role.problem = Some(problem.clone());
-        let sentence = self.words.say(problem).text;
-        tracing::info!(%error, "a device does not work");
-        self.event(Happened::DeviceProblem { sentence });
-    }
-
-    fn handle_device(&mut self, kind: Kind, event: DeviceEvent) {
-        match event {
-            DeviceEvent::Lost(error) => {
-                self.device_failed(kind, &error);
-                let role = self.devices.role(kind);
-                let now = Instant::now();
-                let again = role.asked == Some(Selection::SystemDefault)
-                    && role.reopened.is_none_or(|at| now.duration_since(at) > REOPEN);
-                if again {
-                    role.reopened = Some(now);
-                }
-                let device = role.asked.clone().filter(|_| again);
-                self.av.use_device(kind, device);
-            }
-            DeviceEvent::Stalled { .. } => {
-                let problem = match kind {
-                    Kind::Camera => Phrase::CameraLost {},
-                    Kind::Microphone => Phrase::MicrophoneLost {},
-                    Kind::Speaker => Phrase::SpeakerLost {},
-                };
-                self.devices.role(kind).problem = Some(problem);
-            }
-            DeviceEvent::Resumed => self.devices.role(kind).problem = None,
-            DeviceEvent::FormatChanged | DeviceEvent::Moved => {}
-        }
-    }
-
     pub(super) fn device_lists(&self) -> Devices {
-        let list = |role: &Role| DeviceList {
-            available: role.available.clone(),
-            chosen: role.choice.clone(),
-            in_use: role.in_use.clone(),
-            problem: role.problem.clone().map(|problem| self.words.say(problem)),
+        let list = |kind, role: &Role| DeviceList {
+            available: role.devices().iter().map(shown).collect(),
+            chosen: role.choice().clone(),
+            chosen_label: role.choice_label(),
+            in_use: role.in_use().map(ToOwned::to_owned),
+            held: role.held().map(ToOwned::to_owned),
+            problem: role.trouble().map(|trouble| self.words.say(texts::of_device(kind, trouble))),
         };
         Devices {
-            camera: list(&self.devices.camera),
-            microphone: list(&self.devices.microphone),
-            speaker: list(&self.devices.speaker),
+            camera: list(Kind::Camera, &self.devices.camera),
+            microphone: list(Kind::Microphone, &self.devices.microphone),
+            speaker: list(Kind::Speaker, &self.devices.speaker),
         }
+    }
+}
+
+fn shown(device: &ahoy_devices::DeviceInfo) -> Device {
+    Device {
+        id: device.id.to_string(),
+        label: device.label.clone(),
+        is_default: device.is_default,
+        synthetic: device.synthetic,
     }
 }

@@ -19,7 +19,7 @@ pub(crate) use voice::treatment;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ahoy_devices::{Kind, Listing};
+use ahoy_devices::{Kind, Listing, Watch};
 use ahoy_protocol::{AhoyId, Identity};
 use ahoy_session::{ConnectionId, Input, Session};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -68,6 +68,12 @@ pub(crate) struct Outlets {
     pub events: broadcast::Sender<Event>,
 }
 
+/// The threads that work with devices.
+pub(crate) struct Hands {
+    pub av: Av,
+    pub watch: Watch,
+}
+
 pub(crate) struct Desk {
     config: EngineConfig,
     clock: Clock,
@@ -79,6 +85,7 @@ pub(crate) struct Desk {
     store: Store,
     session: Session,
     av: Av,
+    watch: Watch,
     outlets: Outlets,
     mail: Mail,
     calls: Calls,
@@ -102,10 +109,11 @@ impl Desk {
         clock: Clock,
         profile: Profile,
         store: Store,
-        av: Av,
+        hands: Hands,
         outlets: Outlets,
         notices: Vec<Phrase>,
     ) -> Self {
+        let Hands { av, watch } = hands;
         let identity = profile.identity();
         let me = identity.id();
         let mut desk = Self {
@@ -122,6 +130,7 @@ impl Desk {
             me,
             store,
             av,
+            watch,
             outlets,
             notices: Vec::new(),
             next_notice: 1,
@@ -159,11 +168,12 @@ impl Desk {
                     differs
                 });
             }
-            let wake = [self.wake, self.remember_at].into_iter().flatten().min();
+            let wake = [self.wake, self.remember_at, self.devices.wake()].into_iter().flatten().min();
             let posted = tokio::select! {
                 posted = inbox.recv() => posted,
                 () = sleep_until(wake) => {
                     self.remember_if_due();
+                    self.devices_due();
                     continue;
                 }
             };
@@ -191,7 +201,7 @@ impl Desk {
             Posted::Connection(id, told) => self.handle_connection(id, told),
             Posted::MediaArrived(id) => self.session_event(id, ahoy_session::PeerEvent::MediaFlowing),
             Posted::Media(note) => self.handle_note(note),
-            Posted::Devices(kind, listing) => self.handle_listing(kind, listing),
+            Posted::Devices(kind, listing) => self.handle_listing(kind, &listing),
             Posted::Store(health) => self.handle_store(health),
             // Who asked may be gone.
             Posted::History(after_ms, answer) => drop(answer.send(self.history_after(after_ms))),
@@ -263,11 +273,12 @@ impl Desk {
         // From here on nobody takes what is posted, so whoever waits for room must be let go.
         inbox.close();
         while inbox.try_recv().is_ok() {}
-        let Self { mut store, av, mail, calls, .. } = self;
+        let Self { mut store, av, watch, mail, calls, .. } = self;
         mail.save(&mut store);
         calls.close().await;
         mail.close().await;
         let closed = tokio::task::spawn_blocking(move || {
+            drop(watch);
             av.close();
             store.close();
         });

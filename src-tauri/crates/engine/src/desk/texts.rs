@@ -1,9 +1,10 @@
 //! Facts of other crates in the API's terms and in sentences.
 
-use ahoy_devices::{DeviceError, Kind, Selection};
+use ahoy_devices::{DeviceError, Kind};
 use ahoy_protocol::{AhoyId, LinkError};
 
-use crate::api::{DeviceChoice, DeviceKind, Direction, EndReason};
+use crate::api::{DeviceKind, Direction, EndReason};
+use crate::role::Saying;
 use crate::words::Phrase;
 
 pub(super) fn end_reason(reason: ahoy_session::EndReason) -> EndReason {
@@ -59,11 +60,11 @@ pub(super) fn kind(kind: DeviceKind) -> Kind {
     }
 }
 
-pub(super) fn selection(choice: &DeviceChoice) -> Option<Selection> {
-    match choice {
-        DeviceChoice::SystemDefault => Some(Selection::SystemDefault),
-        DeviceChoice::Device { id } => Some(Selection::Device(id.as_str().into())),
-        DeviceChoice::Nothing => None,
+pub(super) fn device_kind(kind: Kind) -> DeviceKind {
+    match kind {
+        Kind::Camera => DeviceKind::Camera,
+        Kind::Microphone => DeviceKind::Microphone,
+        Kind::Speaker => DeviceKind::Speaker,
     }
 }
 
@@ -72,7 +73,35 @@ pub(super) fn short_name(id: &AhoyId) -> String {
     id.to_string().chars().take(9).collect()
 }
 
-pub(super) fn device_problem(kind: Kind, error: &DeviceError) -> Phrase {
+/// What there is to tell of a role's device.
+pub(super) fn of_device(kind: Kind, saying: &Saying) -> Phrase {
+    match saying.clone() {
+        Saying::Fallback { lost, used } => match kind {
+            Kind::Camera => Phrase::CameraFallback { lost, used },
+            Kind::Microphone => Phrase::MicrophoneFallback { lost, used },
+            Kind::Speaker => Phrase::SpeakerFallback { lost, used },
+        },
+        Saying::Instead { failing, used } => match kind {
+            Kind::Camera => Phrase::CameraInstead { failing, used },
+            Kind::Microphone => Phrase::MicrophoneInstead { failing, used },
+            Kind::Speaker => Phrase::SpeakerInstead { failing, used },
+        },
+        Saying::Returned { used } => match kind {
+            Kind::Camera => Phrase::CameraReturned { used },
+            Kind::Microphone => Phrase::MicrophoneReturned { used },
+            Kind::Speaker => Phrase::SpeakerReturned { used },
+        },
+        Saying::Held { lost, offered } => Phrase::SpeakerHeld { lost, offered },
+        Saying::Failed(error) => device_problem(kind, &error),
+        Saying::Stalled => match kind {
+            Kind::Camera => Phrase::CameraLost {},
+            Kind::Microphone => Phrase::MicrophoneLost {},
+            Kind::Speaker => Phrase::SpeakerLost {},
+        },
+    }
+}
+
+fn device_problem(kind: Kind, error: &DeviceError) -> Phrase {
     match kind {
         Kind::Camera => camera_problem(error),
         Kind::Microphone => microphone_problem(error),

@@ -27,6 +27,8 @@ pub(crate) struct Sides {
     /// The other side says that its picture is less than it could be for want of rate.
     pub remote_reduced: bool,
     pub microphone: Microphone,
+    /// Our headset is in Bluetooth's mode for telephones.
+    pub telephone: bool,
 }
 
 impl Figures {
@@ -62,6 +64,7 @@ impl Figures {
             }),
             computer: now.computer(was, seconds),
             microphone: sides.microphone,
+            telephone: sides.telephone,
         }
     }
 
@@ -169,7 +172,8 @@ mod tests {
     use super::*;
 
     const ON: MediaOn = MediaOn { microphone: true, camera: true, paused: false };
-    const SIDES: Sides = Sides { local: ON, remote: ON, remote_reduced: false, microphone: Microphone::Good };
+    const SIDES: Sides =
+        Sides { local: ON, remote: ON, remote_reduced: false, microphone: Microphone::Good, telephone: false };
 
     fn at(timestamp: f64, change: impl FnOnce(&mut Figures)) -> Figures {
         let mut figures = Figures::default();

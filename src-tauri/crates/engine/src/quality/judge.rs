@@ -96,7 +96,7 @@ fn worst(second: &Second) -> Verdict {
         .into_iter()
         // The first of equals.
         .min_by_key(|(bars, _)| *bars)
-        .expect("nine causes are not none");
+        .expect("ten causes are not none");
     Verdict { bars, cause: (bars < ALL).then_some(cause), microphone: second.microphone }
 }
 
@@ -127,6 +127,8 @@ fn bars(second: &Second, cause: QualityCause) -> u8 {
             Microphone::Good => ALL,
             Microphone::Silent | Microphone::Clipped => ALL - 1,
         },
+        QualityCause::Telephone if second.telephone => ALL - 1,
+        QualityCause::Telephone => ALL,
     }
 }
 
@@ -184,6 +186,7 @@ mod tests {
         upload: Some(Upload { target_kbps: 2_600.0, held: false, queue_ms: 0.0 }),
         computer: Computer { busy_percent: 30.0, missed_percent: 0.0, breaks: 0.0 },
         microphone: Microphone::Good,
+        telephone: false,
     };
 
     fn upload(target_kbps: f64, queue_ms: f64) -> Option<Upload> {
@@ -213,6 +216,7 @@ mod tests {
         assert_eq!(bad(|s| s.jitter_ms = 200.0), (1, Some(Jitter)));
         assert_eq!(bad(|s| s.microphone = Microphone::Silent), (3, Some(BadMicrophone)));
         assert_eq!(bad(|s| s.microphone = Microphone::Clipped), (3, Some(BadMicrophone)));
+        assert_eq!(bad(|s| s.telephone = true), (3, Some(Telephone)));
     }
 
     #[test]
@@ -267,6 +271,7 @@ mod tests {
             (s.picture_in, s.picture_out) = (Picture::Paused, Picture::Paused);
             (s.round_trip_ms, s.jitter_ms) = (Some(900.0), 200.0);
             s.microphone = Microphone::Silent;
+            s.telephone = true;
         };
         let mut second = GOOD;
         everything(&mut second);
@@ -280,6 +285,7 @@ mod tests {
             |s: &mut Second| s.round_trip_ms = Some(40.0),
             |s: &mut Second| s.jitter_ms = 4.0,
             |s: &mut Second| s.microphone = Microphone::Good,
+            |s: &mut Second| s.telephone = false,
         ] {
             named.extend(after(&[second; 3]).1);
             mend(&mut second);

@@ -20,7 +20,8 @@
 //!   70 % on. A picture that the ladder has made smaller for it has 3 bars, below 360 rows 2. "Missed" are the camera's
 //!   pictures that came while the coder worked on an older one, "breaks" the times that the speaker found nothing to play
 //!   or 10 ms of the microphone had no room.
-//! - A microphone that is silent or clipped takes one bar: the connection is none the worse for it.
+//! - A microphone that is silent or clipped takes one bar, and so does a Bluetooth headset in its mode for telephones (HSP,
+//!   HFP), which cuts off everything above 4 or 8 kHz both ways: the connection is none the worse for it.
 //!
 //! **Which cause is named:** that with the fewest bars; among equals the first in [`ORDER`].
 //!
@@ -68,7 +69,7 @@ const OWN_QUEUE: f64 = 0.5;
 
 /// Who is named first among causes that cost as many bars: what makes others (a busy computer makes sound uneven), then
 /// what is certain (a counted loss), then what is told or concluded.
-pub const ORDER: [QualityCause; 9] = [
+pub const ORDER: [QualityCause; 10] = [
     QualityCause::Silence,
     QualityCause::SlowComputer,
     QualityCause::LossOut,
@@ -78,6 +79,7 @@ pub const ORDER: [QualityCause; 9] = [
     QualityCause::Delay,
     QualityCause::Jitter,
     QualityCause::BadMicrophone,
+    QualityCause::Telephone,
 ];
 
 /// One second of a call.
@@ -105,6 +107,8 @@ pub struct Second {
     pub computer: Computer,
     /// Our microphone.
     pub microphone: Microphone,
+    /// Our microphone or speaker is a Bluetooth headset in its mode for telephones.
+    pub telephone: bool,
 }
 
 /// How well a picture is sent.

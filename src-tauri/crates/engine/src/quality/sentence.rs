@@ -22,6 +22,7 @@ pub(crate) fn sentence(verdict: &Verdict, name: &str) -> Phrase {
             // Good again, and the bar is on its way back.
             Microphone::Silent | Microphone::Good => Phrase::QualityMicrophoneSilent {},
         },
+        Some(QualityCause::Telephone) => Phrase::QualityTelephone {},
     }
 }
 
@@ -43,6 +44,7 @@ pub(crate) fn advice(verdict: &Verdict, name: &str) -> Option<Phrase> {
             Microphone::Clipped => Phrase::AdviceMicrophoneClipped {},
             Microphone::Silent | Microphone::Good => Phrase::AdviceMicrophoneSilent {},
         },
+        QualityCause::Telephone => Phrase::AdviceTelephone {},
     })
 }
 

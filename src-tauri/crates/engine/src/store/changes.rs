@@ -2,7 +2,10 @@
 
 use ahoy_protocol::AhoyId;
 
-use super::{HISTORY_KEPT, REQUESTS_KEPT, Records, StoredCall, StoredContact, StoredRequest};
+use super::{
+    DEVICES_KEPT, HISTORY_KEPT, REQUESTS_KEPT, Records, StoredCall, StoredContact, StoredDevice, StoredRequest,
+};
+use crate::api::{DeviceChoice, DeviceKind};
 
 /// One change of one row.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub enum Change {
     DeleteCall(String),
     /// New or changed.
     PutSetting(String, String),
+    /// Chosen, for the first time or again.
+    PutDevice(StoredDevice),
+    /// Chosen too long ago.
+    DeleteDevice(DeviceKind, DeviceChoice),
 }
 
 /// A row, so that a later change of it replaces an earlier one that is not written yet.
@@ -35,6 +42,7 @@ pub(super) enum Row {
     Blocked(AhoyId),
     Call(String),
     Setting(String),
+    Device(DeviceKind, DeviceChoice),
 }
 
 impl Change {
@@ -48,6 +56,8 @@ impl Change {
             Self::PutCall(call) => Row::Call(call.entry.call_id.clone()),
             Self::DeleteCall(call_id) => Row::Call(call_id.clone()),
             Self::PutSetting(name, _) => Row::Setting(name.clone()),
+            Self::PutDevice(device) => Row::Device(device.role, device.choice.clone()),
+            Self::DeleteDevice(role, choice) => Row::Device(*role, choice.clone()),
         }
     }
 }
@@ -100,6 +110,24 @@ impl Records {
             Change::DeleteCall(call_id) => self.history.retain(|call| call.entry.call_id != call_id),
             Change::PutSetting(name, value) => {
                 self.settings.insert(name, value);
+            }
+            Change::PutDevice(device) => {
+                let role = device.role;
+                self.devices.retain(|old| old.role != role || old.choice != device.choice);
+                let place = self.devices.partition_point(|old| old.rank > device.rank);
+                self.devices.insert(place, device);
+                let mut kept = 0;
+                self.devices.retain(|old| {
+                    kept += usize::from(old.role == role);
+                    let keep = old.role != role || kept <= DEVICES_KEPT;
+                    if !keep {
+                        changes.push(Change::DeleteDevice(role, old.choice.clone()));
+                    }
+                    keep
+                });
+            }
+            Change::DeleteDevice(role, choice) => {
+                self.devices.retain(|old| old.role != role || old.choice != choice);
             }
         }
         changes

@@ -16,7 +16,8 @@ pub use changes::Change;
 pub use schema::SchemaError;
 pub use writer::Health;
 
-use crate::api::HistoryEntry;
+use crate::api::{DeviceChoice, DeviceKind, HistoryEntry};
+use crate::role::CHOICES_KEPT as DEVICES_KEPT;
 use crate::words::Phrase;
 use writer::Writer;
 
@@ -66,6 +67,19 @@ pub struct StoredCall {
     pub seen: bool,
 }
 
+/// A device as chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredDevice {
+    /// For what.
+    pub role: DeviceKind,
+    /// Which.
+    pub choice: DeviceChoice,
+    /// What it was called then; empty where that was not known.
+    pub label: String,
+    /// Grows with each choice: the highest is what counts, those below are whom to fall back to.
+    pub rank: u64,
+}
+
 /// Everything that is kept, in memory.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Records {
@@ -79,6 +93,8 @@ pub struct Records {
     pub history: Vec<StoredCall>,
     /// Small texts by name.
     pub settings: BTreeMap<String, String>,
+    /// Of all roles, the newest choice first.
+    pub devices: Vec<StoredDevice>,
 }
 
 /// The records and the way to the disk.
@@ -129,6 +145,12 @@ impl Store {
     /// One of the small texts.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.records.settings.get(name).map(String::as_str)
+    }
+
+    /// Remembers a choice of device as the newest of its role.
+    pub fn choose_device(&mut self, role: DeviceKind, choice: DeviceChoice, label: String) {
+        let rank = self.records.devices.first().map_or(1, |newest| newest.rank + 1);
+        self.apply(Change::PutDevice(StoredDevice { role, choice, label, rank }));
     }
 
     /// Writes what is posted and ends the writer's thread.
@@ -199,6 +221,10 @@ mod tests {
         store.apply(Change::Block(someone(51)));
         store.apply(Change::Unblock(someone(51)));
         store.set("name", "Ada");
+        for (role, id) in [(DeviceKind::Speaker, "b"), (DeviceKind::Camera, "c"), (DeviceKind::Speaker, "a")] {
+            store.choose_device(role, DeviceChoice::Device { id: id.to_owned() }, id.to_uppercase());
+        }
+        store.choose_device(DeviceKind::Speaker, DeviceChoice::SystemDefault, String::new());
         for number in 0..5 {
             store.apply(Change::PutCall(call(number)));
         }
@@ -208,6 +234,47 @@ mod tests {
         assert_eq!(notices, []);
         assert_eq!(store.records(), &before);
         assert_eq!(store.records().history[0].entry.at_ms, 4, "newest first");
+        store.close();
+    }
+
+    #[test]
+    fn the_choice_of_an_older_version_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        open(folder.path()).0.close();
+        let connection = rusqlite::Connection::open(folder.path().join("ahoy.db")).unwrap();
+        connection
+            .execute_batch(
+                r#"DROP TABLE device; PRAGMA user_version = 1;
+                   INSERT INTO setting VALUES ('device.speaker', '{"type":"device","id":"pulseaudio:room"}'), ('name', 'Ada');"#,
+            )
+            .unwrap();
+        drop(connection);
+        let (store, notices) = open(folder.path());
+        assert_eq!((notices.len(), store.setting("name"), store.setting("device.speaker")), (0, Some("Ada"), None));
+        let choice = DeviceChoice::Device { id: "pulseaudio:room".to_owned() };
+        let kept = StoredDevice { role: DeviceKind::Speaker, choice, label: String::new(), rank: 1 };
+        assert_eq!(store.records().devices, [kept]);
+        store.close();
+    }
+
+    #[test]
+    fn devices_are_ranked_by_the_last_choice_and_the_oldest_are_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut store, _) = open(folder.path());
+        let choose = |store: &mut Store, role, number: usize| {
+            store.choose_device(role, DeviceChoice::Device { id: number.to_string() }, String::new());
+        };
+        choose(&mut store, DeviceKind::Camera, 0);
+        for number in (0..DEVICES_KEPT + 5).chain([7]) {
+            choose(&mut store, DeviceKind::Microphone, number);
+        }
+        store.close();
+        let (store, _) = open(folder.path());
+        let of = |role| store.records().devices.iter().filter(move |device| device.role == role);
+        assert_eq!((of(DeviceKind::Camera).count(), of(DeviceKind::Microphone).count()), (1, DEVICES_KEPT));
+        let first: Vec<_> = of(DeviceKind::Microphone).take(2).map(|device| device.choice.clone()).collect();
+        let named = |number: usize| DeviceChoice::Device { id: number.to_string() };
+        assert_eq!(first, [named(7), named(DEVICES_KEPT + 4)]);
         store.close();
     }
 

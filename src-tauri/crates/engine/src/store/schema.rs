@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ahoy_protocol::AhoyId;
 use rusqlite::{Connection, ErrorCode, OpenFlags, Row};
 
-use super::{Records, StoredCall, StoredContact, StoredRequest};
-use crate::api::{Direction, EndReason, HistoryEntry};
+use super::{Records, StoredCall, StoredContact, StoredDevice, StoredRequest};
+use crate::api::{DeviceKind, Direction, EndReason, HistoryEntry};
 use crate::words::Phrase;
 
 /// Why the database may not be used. Its text is the catalogue's.
@@ -28,6 +28,12 @@ const MIGRATIONS: &[&str] = &["
     CREATE TABLE call (call_id TEXT PRIMARY KEY, peer TEXT NOT NULL, name TEXT NOT NULL, direction TEXT NOT NULL,
                        reason TEXT NOT NULL, at_ms INTEGER NOT NULL, duration_ms INTEGER NOT NULL, seen INTEGER NOT NULL) STRICT;
     CREATE TABLE setting (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+", "
+    CREATE TABLE device (role TEXT NOT NULL, choice TEXT NOT NULL, label TEXT NOT NULL, rank INTEGER NOT NULL,
+                         PRIMARY KEY (role, choice)) STRICT;
+    INSERT INTO device SELECT substr(name, 8), value, '', 1 FROM setting
+        WHERE name IN ('device.camera', 'device.microphone', 'device.speaker');
+    DELETE FROM setting WHERE name IN ('device.camera', 'device.microphone', 'device.speaker');
 "];
 
 fn newest() -> u32 {
@@ -193,6 +199,15 @@ fn load(connection: &Connection) -> Result<Records, rusqlite::Error> {
                 duration_ms: row.get::<_, i64>(6)? as u64,
             },
             seen: row.get(7)?,
+        })
+    })?;
+    records.devices = rows(connection, "SELECT role, choice, label, rank FROM device ORDER BY rank DESC", |row| {
+        let choice = row.get::<_, String>(1)?;
+        Ok(StoredDevice {
+            role: word::<DeviceKind>(row, 0)?,
+            choice: serde_json::from_str(&choice).map_err(|_| rusqlite::Error::InvalidQuery)?,
+            label: row.get(2)?,
+            rank: row.get::<_, i64>(3)? as u64,
         })
     })?;
     records.settings = rows(connection, "SELECT name, value FROM setting", |row| Ok((row.get(0)?, row.get(1)?)))?

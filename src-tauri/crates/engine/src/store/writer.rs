@@ -8,6 +8,7 @@ use std::time::Duration;
 use rusqlite::{Connection, Transaction, params};
 
 use super::changes::{Change, Row};
+use crate::api::DeviceChoice;
 
 /// Between tries while the disk is full.
 const RETRY: Duration = Duration::from_secs(10);
@@ -160,6 +161,12 @@ fn write_one(transaction: &Transaction<'_>, change: &Change) -> Result<usize, ru
             ],
         ),
         Change::DeleteCall(call_id) => transaction.execute("DELETE FROM call WHERE call_id = ?1", [call_id]),
+        Change::PutDevice(device) => transaction.execute(
+            "INSERT OR REPLACE INTO device (role, choice, label, rank) VALUES (?1, ?2, ?3, ?4)",
+            params![word(&device.role), choice_text(&device.choice), device.label, device.rank as i64],
+        ),
+        Change::DeleteDevice(role, choice) => transaction
+            .execute("DELETE FROM device WHERE role = ?1 AND choice = ?2", params![word(role), choice_text(choice)]),
         Change::PutSetting(name, value) => {
             transaction.execute("INSERT OR REPLACE INTO setting (name, value) VALUES (?1, ?2)", [name, value])
         }
@@ -168,6 +175,10 @@ fn write_one(transaction: &Transaction<'_>, change: &Change) -> Result<usize, ru
 
 fn json(list: &[String]) -> String {
     serde_json::to_string(list).expect("texts can be written as JSON")
+}
+
+fn choice_text(choice: &DeviceChoice) -> String {
+    serde_json::to_string(choice).expect("a choice can be written as JSON")
 }
 
 /// The serde name of one of our enums.
