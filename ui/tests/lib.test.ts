@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { call, contact, home, past, point, sentence } from '../src/dev/scenes';
 import { announcement } from '../src/lib/announce';
 import { path, span, thinned, type Series } from '../src/lib/chart';
-import { options } from '../src/lib/devices';
+import { heldDevice, options } from '../src/lib/devices';
 import { meter } from '../src/lib/level';
 import { hue, initials, matches } from '../src/lib/person';
 import { isMissed, outcome, presenceLine } from '../src/lib/presence';
@@ -136,7 +136,9 @@ describe('choosing a device', () => {
       { id: 'b', label: 'B', isDefault: true, synthetic: false },
     ],
     chosen: { type: 'device', id: 'a' },
+    chosenLabel: 'A',
     inUse: 'a',
+    held: null,
     problem: null,
   };
 
@@ -146,8 +148,23 @@ describe('choosing a device', () => {
   });
 
   it('keeps showing a chosen device that was unplugged', () => {
-    const gone = options({ ...list, chosen: { type: 'device', id: 'usb-7' } });
+    const gone = options({ ...list, chosen: { type: 'device', id: 'usb-7' }, chosenLabel: null });
     expect(gone.find((option) => option.chosen)).toMatchObject({ label: 'usb-7', hint: 'Not plugged in now' });
+  });
+
+  it('calls it by its name where that is known, and marks what serves instead', () => {
+    const problem = sentence('The headset is not plugged in, so A plays the sound.');
+    const gone = options({ ...list, chosen: { type: 'device', id: 'usb-7' }, chosenLabel: 'The headset', problem });
+    expect(gone.filter((option) => option.hint !== undefined)).toMatchObject([
+      { label: 'A', hint: 'In use now', chosen: false },
+      { label: 'The headset', hint: 'Not plugged in now', chosen: true },
+    ]);
+    expect(options(list).every((option) => option.hint === undefined)).toBe(true);
+  });
+
+  it('finds the louder speaker that waits for a word', () => {
+    expect(heldDevice({ ...list, held: 'b' })?.label).toBe('B');
+    expect(heldDevice(list)).toBeUndefined();
   });
 });
 

@@ -473,6 +473,17 @@ describe('in a call', () => {
     expect(button('Turn camera on')).toHaveAccessibleDescription(/Another program is using the camera/);
   });
 
+  it('a speaker that would be overheard waits for one click, and the sound button says what is wrong', async () => {
+    const { sent } = await open('speaker-held');
+    expect(button('Mute microphone')).toHaveAccessibleDescription(/you are heard through Internal Microphone/);
+    await fireEvent.click(button('Play through Built-in Speakers'));
+    expect(sent('choose-device')).toEqual([{ type: 'choose-device', kind: 'speaker', device: { type: 'device', id: 'spk' } }]);
+    await fireEvent.click(button('Choose microphone and speaker'));
+    const away = screen.getAllByRole('menuitemradio', { name: /Jabra Evolve2 65/ });
+    expect(away.map((item) => item.getAttribute('aria-checked'))).toEqual(['true', 'true']);
+    expect(away[0]).toHaveTextContent('Not plugged in now');
+  });
+
   it('quality is bars with their sentence, and a chart on a click', async () => {
     const { bridge, tell, snapshot, container } = await open('in-call-weak');
     const bars = button('1 of 4 bars. Your upload is slow.');

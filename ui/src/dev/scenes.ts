@@ -42,7 +42,9 @@ const device = (id: string, label: string, more: Partial<Device> = {}): Device =
 const list = (available: Device[], more: Partial<DeviceList> = {}): DeviceList => ({
   available,
   chosen: { type: 'system-default' },
+  chosenLabel: null,
   inUse: available[0]?.id ?? null,
+  held: null,
   problem: null,
   ...more,
 });
@@ -317,6 +319,29 @@ export const scenes: Record<string, () => Scene> = {
         }),
       },
     ),
+  }),
+  'speaker-held': () => {
+    const held = said('speaker.held', { lost: 'Jabra Evolve2 65', offered: 'Built-in Speakers' });
+    const lost = { chosen: { type: 'device', id: 'head' }, chosenLabel: 'Jabra Evolve2 65' } as const;
+    const instead = said('microphone.fallback', { lost: 'Jabra Evolve2 65', used: 'Internal Microphone' });
+    return {
+      snapshot: inCall(
+        {},
+        {
+          devices: devices({
+            speaker: list([device('spk', 'Built-in Speakers', { isDefault: true })], { ...lost, inUse: null, held: 'spk', problem: held }),
+            microphone: list([device('mic', 'Internal Microphone', { isDefault: true })], { ...lost, problem: instead }),
+          }),
+          notices: [
+            { id: 1, tone: 'warning', sentence: instead },
+            { id: 2, tone: 'warning', sentence: held },
+          ],
+        },
+      ),
+    };
+  },
+  'in-call-telephone': () => ({
+    snapshot: inCall({ quality: trouble('telephone', 3, 'quality.telephone', 'advice.telephone') }),
   }),
   ended: () => ({ snapshot: home({ call: ended({}) }) }),
   unreachable: () => ({

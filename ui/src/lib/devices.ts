@@ -27,10 +27,20 @@ export function options(list: DeviceList): Option[] {
   ];
   const chosen = list.chosen;
   if (chosen.type === 'device' && !list.available.some((device) => device.id === chosen.id)) {
-    all.push({ choice: chosen, label: chosen.id, hint: t('devices.gone') });
+    all.push({ choice: chosen, label: list.chosenLabel ?? chosen.id, hint: t('devices.gone') });
+  }
+  // Where another serves than the one chosen, it is marked.
+  const inUse = (choice: DeviceChoice) => choice.type === 'device' && choice.id === list.inUse;
+  if (list.problem !== null) {
+    for (const option of all) if (inUse(option.choice) && !same(option.choice, chosen)) option.hint = t('devices.in-use');
   }
   all.push({ choice: { type: 'nothing' }, label: t('devices.none') });
   return all.map((option) => ({ ...option, chosen: same(option.choice, chosen) }));
+}
+
+/** The louder device that waits for the person's word. */
+export function heldDevice(list: DeviceList): Device | undefined {
+  return list.available.find((device) => device.id === list.held);
 }
 
 /** The same as lines of a menu. */

@@ -423,6 +423,7 @@ fn print_event(printer: &Printer, event: &Event) {
             say("request", json!({ "peer": peer, "name": name }), &format!("{name} would like to talk to you."));
         }
         Happened::DeviceProblem { sentence } => say("device-problem", json!({ "sentence": sentence }), sentence),
+        Happened::DeviceReturned { sentence } => say("device-returned", json!({ "sentence": sentence }), sentence),
         // Tones are for ears.
         Happened::Ring(_) => {}
     }
