@@ -57,7 +57,8 @@ impl Figures {
                 MediaOn { .. } => Picture::Full,
             },
             picture_out: own_picture(sides.local, &now.counts.video_out),
-            upload: now.report.uplink.map(|uplink| Upload {
+            // Of a way out on which nothing is sent, nothing is known: what was last learned of it does not get better by waiting.
+            upload: now.report.uplink.filter(|_| sides.local.microphone || sides.local.camera).map(|uplink| Upload {
                 target_kbps: uplink.target.as_bps() as f64 / 1e3,
                 held: !matches!(uplink.limited_by, LimitedBy::Start | LimitedBy::Demand),
                 queue_ms: uplink.queue_delay.as_secs_f64() * 1e3,
@@ -224,6 +225,14 @@ mod tests {
             told.video_encoder.quality_limitation_durations,
             LimitationDurations { bandwidth: 4.0, ..limitation }
         );
+    }
+
+    #[test]
+    fn a_way_out_on_which_nothing_is_sent_is_not_judged() {
+        let now = at(12.0, |f| f.report.uplink = Some(ahoy_media::rate::Estimator::new(Default::default()).state()));
+        let upload = |local: MediaOn| now.second(&at(10.0, |_| ()), &Sides { local, ..SIDES }).upload;
+        assert!(upload(ON).is_some() && upload(MediaOn { microphone: false, ..ON }).is_some());
+        assert!(upload(MediaOn { microphone: false, camera: false, paused: false }).is_none());
     }
 
     #[test]
