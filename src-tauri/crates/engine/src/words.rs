@@ -108,6 +108,9 @@ phrases! {
     EndedIncompatible { name } => "ended.incompatible",
     EndedFailed {} => "ended.failed",
 
+    // Sharing.
+    ShareNothing {} => "share.nothing",
+
     // Devices.
     CameraNone {} => "camera.none",
     CameraMissing {} => "camera.missing",

@@ -105,6 +105,8 @@ pub(crate) struct Av {
     speaker: SoundKeeper,
     local: LatestSlot<VideoFrame>,
     remote: LatestSlot<VideoFrame>,
+    local_screen: LatestSlot<VideoFrame>,
+    remote_screen: LatestSlot<VideoFrame>,
     /// Of the connection that is served.
     in_step: InStep,
     picture: PictureWish,
@@ -138,6 +140,8 @@ impl Av {
             video_send,
             local,
             remote,
+            local_screen: LatestSlot::new(),
+            remote_screen: LatestSlot::new(),
             in_step: InStep::default(),
             picture,
             camera_on: false,
@@ -156,6 +160,16 @@ impl Av {
     /// The other side's pictures.
     pub fn remote(&self) -> LatestSlot<VideoFrame> {
         self.remote.clone()
+    }
+
+    /// What this side shows.
+    pub fn local_screen(&self) -> LatestSlot<VideoFrame> {
+        self.local_screen.clone()
+    }
+
+    /// What the other side shows.
+    pub fn remote_screen(&self) -> LatestSlot<VideoFrame> {
+        self.remote_screen.clone()
     }
 
     /// Opens this device of a kind instead of the one open now, or releases it. A note says what came of it.
@@ -309,6 +323,8 @@ impl Av {
         self.video_receive.close();
         self.local.close();
         self.remote.close();
+        self.local_screen.close();
+        self.remote_screen.close();
     }
 }
 

@@ -277,6 +277,7 @@ impl Desk {
             local: local.unwrap_or(off),
             remote: remote.unwrap_or(off),
             video_wanted: ended.video_wanted,
+            share: self.call_share(),
             quality: self.calls.quality.take(),
             stats: self.calls.stats.take(),
         });

@@ -30,6 +30,12 @@ impl Desk {
             Command::SetView { width, height } => self.set_view(width, height),
             Command::SetMicrophone { on } => self.set_microphone(on),
             Command::SetCamera { on } => self.set_camera(on),
+            Command::ListShareSources { on } => self.list_share_sources(on),
+            Command::StartShare { source, sound } => self.start_share(&source, sound),
+            Command::PauseShare { .. } | Command::ContinueShare => {}
+            Command::StopShare | Command::ScreenLocked => self.stop_share(),
+            Command::AskForShare => self.ask_for_share(),
+            Command::RefuseShare => self.refuse_share(),
             Command::ChooseDevice { kind, device } => self.choose_device(kind, device),
             Command::RefreshDevices => self.refresh_devices(),
             Command::Preview { on } => self.set_preview(on),

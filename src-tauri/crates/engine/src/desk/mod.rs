@@ -9,6 +9,7 @@ mod devices;
 mod language;
 mod mail;
 mod people;
+mod share;
 mod snapshot;
 mod texts;
 mod voice;
@@ -23,7 +24,7 @@ use ahoy_protocol::{AhoyId, Identity};
 use ahoy_session::{ConnectionId, Input, Session};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::api::{Command, Notice, NoticeTone, QualityPoint, Snapshot};
+use crate::api::{Command, Notice, NoticeTone, QualityPoint, ShareSources, Snapshot};
 use crate::av::{Av, Note};
 use crate::clock::Clock;
 use crate::config::EngineConfig;
@@ -36,6 +37,7 @@ use crate::words::{Phrase, Words};
 use calls::Calls;
 use devices::DeviceDesk;
 use mail::Mail;
+use share::ShareDesk;
 
 /// Notices shown at once; the oldest go, plain ones first.
 const NOTICES: usize = 20;
@@ -65,6 +67,7 @@ pub(crate) enum Posted {
 pub(crate) struct Outlets {
     pub inbox: mpsc::Sender<Posted>,
     pub events: broadcast::Sender<Event>,
+    pub share_sources: watch::Sender<Arc<ShareSources>>,
 }
 
 pub(crate) struct Desk {
@@ -82,6 +85,7 @@ pub(crate) struct Desk {
     mail: Mail,
     calls: Calls,
     devices: DeviceDesk,
+    share: ShareDesk,
     card: snapshot::CardCache,
     notices: Vec<Notice>,
     next_notice: u32,
@@ -112,6 +116,7 @@ impl Desk {
             devices: DeviceDesk::new(&config, &store),
             mail: Mail::new(&store),
             calls: Calls::default(),
+            share: ShareDesk::default(),
             card: snapshot::CardCache::default(),
             session: Session::new(me),
             config,
