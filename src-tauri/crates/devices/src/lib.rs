@@ -1,4 +1,4 @@
-//! Cameras, microphones and speakers, real and synthetic, found in the same lists and opened by the same calls.
+//! Cameras, microphones, speakers and screens, real and synthetic, found in the same lists and opened by the same calls.
 //!
 //! ```text
 //! list(kind) ──► DeviceInfo{id} ──► open_camera      ──► a thread that calls on_frame with each picture
@@ -11,7 +11,7 @@
 //! itself, since which device is next best is a person's ranking that lives higher up.
 //!
 //! Real devices come from `cpal` (sound) and `nokhwa` (cameras); the code that differs between systems is one file a
-//! system. Screens will be a fourth kind beside `camera`.
+//! system. Screens and windows are listed and opened by calls of their own, since a person chooses among them anew each time.
 
 mod camera;
 mod error;
@@ -19,6 +19,8 @@ mod event;
 mod id;
 mod list;
 mod pacing;
+mod screen;
+mod screen_sound;
 mod sound;
 mod worker;
 
@@ -27,6 +29,11 @@ pub use error::DeviceError;
 pub use event::DeviceEvent;
 pub use id::{DeviceId, DeviceInfo, Kind, Selection};
 pub use list::{Listing, list};
+pub use screen::{
+    Choice, Icon, Listed, Lister, Picker, ScreenError, ScreenEvent, ScreenRequest, ScreenStream, SourceInfo,
+    SourceKind, THUMBNAIL, open_screen,
+};
+pub use screen_sound::{SOUND_FRAMES, SoundError, StereoBlock, SystemSound, has_system_sound, open_system_sound};
 pub use sound::{
     MicrophoneRequest, MicrophoneStream, SoundInfo, SpeakerRequest, SpeakerStream, open_microphone, open_speaker,
 };

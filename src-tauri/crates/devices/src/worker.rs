@@ -16,7 +16,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(2);
 pub(crate) type EventSink = Box<dyn FnMut(DeviceEvent) + Send>;
 
 /// Tells a thread to end, and wakes it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Stop {
     stopped: Mutex<bool>,
     wake: Condvar,
@@ -60,6 +60,7 @@ impl<T> Opened<T> {
 }
 
 /// An owned thread. Dropping it stops and joins the thread.
+#[derive(Debug)]
 pub(crate) struct Worker {
     stop: Arc<Stop>,
     /// Disconnects when the thread is through.
@@ -91,16 +92,19 @@ impl Worker {
 
     /// Starts a thread that runs until told to stop.
     pub(crate) fn start(kind: Kind, serve: impl FnOnce(&Stop) + Send + 'static) -> Result<Self, DeviceError> {
+        Self::named(&format!("ahoy-{kind}"), serve)
+            .map_err(|error| DeviceError::NoSystem { kind, detail: error.to_string() })
+    }
+
+    /// The same for what is no device.
+    pub(crate) fn named(name: &str, serve: impl FnOnce(&Stop) + Send + 'static) -> std::io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let (finished, done) = mpsc::channel::<()>();
         let for_thread = Arc::clone(&stop);
-        let thread = thread::Builder::new()
-            .name(format!("ahoy-{kind}"))
-            .spawn(move || {
-                serve(&for_thread);
-                drop(finished);
-            })
-            .map_err(|error| DeviceError::NoSystem { kind, detail: error.to_string() })?;
+        let thread = thread::Builder::new().name(name.to_owned()).spawn(move || {
+            serve(&for_thread);
+            drop(finished);
+        })?;
         Ok(Self { stop, done, thread: Some(thread) })
     }
 
