@@ -44,14 +44,17 @@ impl Outlets {
     }
 }
 
+/// A window, and what it listens to.
+type Topic = (String, &'static str);
+
 /// State of the program, shared by all windows.
 #[derive(Debug)]
 pub struct Shell {
     /// Gone once the program ends.
     engine: Mutex<Option<EngineHandle>>,
     outlets: Result<Outlets, Said>,
-    /// By window and topic: what forwards snapshots, levels and lists to it.
-    subscriptions: Mutex<HashMap<(String, &'static str), Vec<JoinHandle<()>>>>,
+    /// What forwards snapshots, levels and lists to windows.
+    subscriptions: Mutex<HashMap<Topic, Vec<JoinHandle<()>>>>,
     takers: Mutex<HashMap<Which, Takers>>,
 }
 

@@ -62,8 +62,19 @@ impl Printer {
 }
 
 enum Item {
-    Captured { number: u64, at: Instant },
-    Shown { frame: VideoFrame, at: Instant },
+    Captured {
+        number: u64,
+        at: Instant,
+    },
+    Shown {
+        frame: VideoFrame,
+        at: Instant,
+    },
+    /// A picture of what the other side shares.
+    Shared {
+        frame: VideoFrame,
+        at: Instant,
+    },
     Heard(Box<Block>),
     End,
 }
@@ -75,25 +86,30 @@ pub struct Recorder {
     thread: JoinHandle<()>,
     frames: bool,
     video: bool,
+    share: bool,
     audio: bool,
 }
 
+/// Where what was decoded goes.
+pub struct Files {
+    /// Camera pictures; one in each such time.
+    pub video: Option<(PathBuf, Duration)>,
+    /// Pictures of a shared screen.
+    pub share: Option<PathBuf>,
+    /// Sound.
+    pub audio: Option<PathBuf>,
+}
+
 impl Recorder {
-    /// A recorder for what the command line asks for; `None` when that is nothing. Of the pictures, one is written in each
-    /// such time.
-    pub fn start(
-        printer: Printer,
-        frames: bool,
-        video_out: Option<(PathBuf, Duration)>,
-        audio_out: Option<PathBuf>,
-        wish: PictureWish,
-    ) -> anyhow::Result<Option<Self>> {
-        if !frames && video_out.is_none() && audio_out.is_none() {
+    /// A recorder for what the command line asks for; `None` when that is nothing.
+    pub fn start(printer: Printer, frames: bool, files: Files, wish: PictureWish) -> anyhow::Result<Option<Self>> {
+        let Files { video: video_out, share: share_out, audio: audio_out } = files;
+        if !frames && video_out.is_none() && share_out.is_none() && audio_out.is_none() {
             return Ok(None);
         }
         let (items, received) = sync_channel(QUEUE);
         let waiting = Arc::<std::sync::atomic::AtomicUsize>::default();
-        let (video, audio) = (video_out.is_some(), audio_out.is_some());
+        let (video, share, audio) = (video_out.is_some(), share_out.is_some(), audio_out.is_some());
         let writing = Writing {
             printer,
             clock: Clock::start(),
@@ -103,10 +119,11 @@ impl Recorder {
             every: video_out.as_ref().map_or(Duration::ZERO, |(_, every)| *every),
             written: None,
             video: video_out.map_or(Out::None, |(path, _)| Out::Wanted(path)),
+            share: share_out.map_or(Out::None, Out::Wanted),
             audio: audio_out.map_or(Out::None, Out::Wanted),
         };
         let thread = std::thread::Builder::new().name("recorder".to_owned()).spawn(move || writing.run(&received))?;
-        Ok(Some(Self { items, waiting, thread, frames, video, audio }))
+        Ok(Some(Self { items, waiting, thread, frames, video, share, audio }))
     }
 
     /// The callbacks for the engine.
@@ -128,6 +145,13 @@ impl Recorder {
                     return;
                 }
                 waiting.fetch_sub(1, Ordering::AcqRel);
+            }));
+        }
+        if self.frames || self.share {
+            let items = self.items.clone();
+            // They are few; one that finds no room is left out.
+            taps.screen_shown = Some(Arc::new(move |frame: &VideoFrame, at: Instant| {
+                drop(items.try_send(Item::Shared { frame: frame.clone(), at }));
             }));
         }
         if self.audio {
@@ -230,6 +254,7 @@ struct Writing {
     /// When the last of them was shown.
     written: Option<Instant>,
     video: Out<Film>,
+    share: Out<Film>,
     audio: Out<Sound>,
 }
 
@@ -246,6 +271,7 @@ impl Writing {
                     self.waiting.fetch_sub(1, std::sync::atomic::Ordering::AcqRel);
                     self.shown(&frame, at);
                 }
+                Item::Shared { frame, at } => self.shared(&frame, at),
                 Item::Heard(block) => self.heard(&block),
                 Item::End => break,
             }
@@ -284,6 +310,28 @@ impl Writing {
             && let Err(error) = film.write(picture)
         {
             self.video = self.give_up(&error);
+        }
+    }
+
+    fn shared(&mut self, frame: &VideoFrame, at: Instant) {
+        let picture = &frame.picture;
+        if let Out::Wanted(path) = &self.share {
+            let wish = PictureWish { width: picture.width, height: picture.height, ..self.wish };
+            self.share = Film::new(path, picture, wish).map_or_else(|error| self.give_up(&error), Out::Open);
+        }
+        if let Out::Open(film) = &mut self.share
+            && let Err(error) = film.write(picture)
+        {
+            self.share = self.give_up(&error);
+        }
+        if self.frames {
+            let shown_ms = self.millis(at);
+            let mut more = json!({ "shown_ms": shown_ms, "width": picture.width, "height": picture.height });
+            if let Some(reading) = pattern::read(picture) {
+                more["number"] = json!(reading.number);
+                more["captured_ms"] = json!(reading.unix_ms);
+            }
+            self.printer.event(shown_ms, "share-shown", more, "");
         }
     }
 

@@ -163,11 +163,12 @@ impl Desk {
                     differs
                 });
             }
-            let wake = [self.wake, self.remember_at].into_iter().flatten().min();
+            let wake = [self.wake, self.remember_at, self.share.deadline()].into_iter().flatten().min();
             let posted = tokio::select! {
                 posted = inbox.recv() => posted,
                 () = sleep_until(wake) => {
                     self.remember_if_due();
+                    self.share_if_due();
                     continue;
                 }
             };
