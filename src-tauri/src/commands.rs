@@ -56,7 +56,19 @@ pub fn subscribe(
             }
         }),
     ];
-    shell.subscribe(window.label(), tasks);
+    shell.subscribe(window.label(), "snapshots", tasks);
+    Ok(())
+}
+
+/// Sends what could be shared from now on, the present list at once; it is filled while `list-share-sources` is on.
+#[tauri::command]
+pub fn share_sources(
+    shell: State<'_, Shell>,
+    window: WebviewWindow,
+    sources: Channel<InvokeResponseBody>,
+) -> Result<(), Said> {
+    let task = forward(shell.outlets()?.share_sources.clone(), sources);
+    shell.subscribe(window.label(), "share-sources", vec![task]);
     Ok(())
 }
 

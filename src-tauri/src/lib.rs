@@ -59,6 +59,7 @@ pub fn run() {
             commands::command,
             commands::desktop,
             commands::subscribe,
+            commands::share_sources,
             commands::quality_after,
             commands::check_link,
             commands::pictures,

@@ -23,6 +23,10 @@ pub enum Which {
     Remote,
     /// This computer's camera.
     Local,
+    /// The screen that the other side shows.
+    RemoteScreen,
+    /// What this side shows of its screen.
+    LocalScreen,
 }
 
 /// Takes the newest picture from a slot and sends it, as fast as they are shown. Ends when dropped.

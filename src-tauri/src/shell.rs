@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use ahoy_engine::api::{Command, Levels, QualityPoint, Snapshot};
+use ahoy_engine::api::{Command, Levels, QualityPoint, ShareSources, Snapshot};
 use ahoy_engine::media::{LatestSlot, VideoFrame};
 use ahoy_engine::{EngineHandle, Event, StartError};
 use serde::Serialize;
@@ -25,8 +25,12 @@ pub struct Outlets {
     pub snapshots: watch::Receiver<Arc<Snapshot>>,
     /// Sound levels.
     pub levels: watch::Receiver<Levels>,
+    /// What can be shown of screens.
+    pub share_sources: watch::Receiver<Arc<ShareSources>>,
     local: LatestSlot<VideoFrame>,
     remote: LatestSlot<VideoFrame>,
+    local_screen: LatestSlot<VideoFrame>,
+    remote_screen: LatestSlot<VideoFrame>,
 }
 
 impl Outlets {
@@ -34,9 +38,14 @@ impl Outlets {
         match which {
             Which::Local => self.local.clone(),
             Which::Remote => self.remote.clone(),
+            Which::LocalScreen => self.local_screen.clone(),
+            Which::RemoteScreen => self.remote_screen.clone(),
         }
     }
 }
+
+/// A window, and what it listens to.
+type Topic = (String, &'static str);
 
 /// State of the program, shared by all windows.
 #[derive(Debug)]
@@ -44,8 +53,8 @@ pub struct Shell {
     /// Gone once the program ends.
     engine: Mutex<Option<EngineHandle>>,
     outlets: Result<Outlets, Said>,
-    /// By window: what forwards snapshots and levels to it.
-    subscriptions: Mutex<HashMap<String, Vec<JoinHandle<()>>>>,
+    /// What forwards snapshots, levels and lists to windows.
+    subscriptions: Mutex<HashMap<Topic, Vec<JoinHandle<()>>>>,
     takers: Mutex<HashMap<Which, Takers>>,
 }
 
@@ -106,6 +115,9 @@ impl Shell {
                     levels: engine.levels(),
                     local: engine.local_picture(),
                     remote: engine.remote_picture(),
+                    share_sources: engine.share_sources(),
+                    local_screen: engine.local_screen(),
+                    remote_screen: engine.remote_screen(),
                 };
                 (Some(engine), Ok(outlets))
             }
@@ -157,17 +169,20 @@ impl Shell {
     }
 
     /// Keeps what forwards to a window, and ends what did before: a page that was loaded anew asks anew.
-    pub fn subscribe(&self, window: &str, tasks: Vec<JoinHandle<()>>) {
-        if let Some(old) = locked(&self.subscriptions).insert(window.to_owned(), tasks) {
+    pub fn subscribe(&self, window: &str, topic: &'static str, tasks: Vec<JoinHandle<()>>) {
+        if let Some(old) = locked(&self.subscriptions).insert((window.to_owned(), topic), tasks) {
             old.iter().for_each(JoinHandle::abort);
         }
     }
 
     /// Ends what forwards to a window; pictures that it showed go to the one that showed them before.
     pub fn forget_window(&self, window: &str) {
-        if let Some(old) = locked(&self.subscriptions).remove(window) {
-            old.iter().for_each(JoinHandle::abort);
-        }
+        locked(&self.subscriptions).retain(|(of, _), old| {
+            if of == window {
+                old.iter().for_each(JoinHandle::abort);
+            }
+            of != window
+        });
         let Ok(outlets) = self.outlets() else { return };
         for (which, takers) in locked(&self.takers).iter_mut() {
             takers.remove(window, outlets.slot(*which));

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use ahoy_protocol::{AhoyId, CallId, DescriptionKind, Identity, Signal, SignalBody};
+use ahoy_protocol::{AhoyId, CallId, DescriptionKind, Identity, ShareKind, ShareState, Signal, SignalBody};
 use ahoy_testkit::webdriver::{Driver, NO_BROWSER, Session, chromedriver, chromium_capabilities};
 use anyhow::Context as _;
 use serde_json::{Value, json};
@@ -93,6 +93,18 @@ impl PageCaller {
         }
     }
 
+    /// Shows a drawing beside the camera.
+    ///
+    /// # Errors
+    /// When the page or the rendezvous fails.
+    pub fn share(&mut self) -> anyhow::Result<()> {
+        let share = Some(ShareState { kind: ShareKind::Window, sound: false, paused: false });
+        let (microphone, camera, paused, reduced, view) = (true, true, false, false, None);
+        self.say(SignalBody::MediaState { microphone, camera, paused, reduced, view, share })?;
+        let offer = self.page.run_async("return call.share()", &[])?;
+        self.say(SignalBody::Description { kind: DescriptionKind::Offer, sdp: text(&offer)? })
+    }
+
     /// The page itself.
     pub fn page(&self) -> &Session {
         &self.page
@@ -112,6 +124,10 @@ impl PageCaller {
             return Ok(());
         }
         match signal.body {
+            SignalBody::Description { kind: DescriptionKind::Offer, sdp } => {
+                let answer = self.page.run_async("return call.takeLaterOffer(...args)", &[json!(sdp)])?;
+                self.say(SignalBody::Description { kind: DescriptionKind::Answer, sdp: text(&answer)? })?;
+            }
             SignalBody::Description { kind: DescriptionKind::Answer, sdp } => {
                 self.page.run_async("await call.takeAnswer(...args)", &[json!(sdp)])?;
             }
@@ -126,8 +142,9 @@ impl PageCaller {
             SignalBody::Invite { .. }
             | SignalBody::Ringing
             | SignalBody::Accept { .. }
-            | SignalBody::Description { kind: DescriptionKind::Offer, .. }
-            | SignalBody::MediaState { .. } => {}
+            | SignalBody::MediaState { .. }
+            | SignalBody::ShareRequest
+            | SignalBody::ShareRefused => {}
         }
         Ok(())
     }

@@ -48,6 +48,47 @@ fn we_call_a_browser_and_both_see_and_hear() -> anyhow::Result<()> {
     chromium_was_heard(&sound)
 }
 
+#[test]
+fn we_show_a_browser_our_screen_and_it_shows_us_one() -> anyhow::Result<()> {
+    let world = World::new()?;
+    let mut us = world.ben.start(&[&["listen", "--accept", "all", "--frames"], &MEDIA[..]].concat());
+    us.wait_for_event("signed-in", LIMIT)?;
+    let mut them = world.browser()?;
+    them.ring(CallId(*b"browser sees ous"), "Cem")?;
+    let decoded = |stats: &serde_json::Value, which: &str| stats[which]["framesDecoded"].as_u64().unwrap_or(0);
+    them.carry_until("pictures in the browser", LIMIT, |stats| decoded(stats, "inbound-video") >= 30)?;
+    us.say("share pattern")?;
+    let stats = them.carry_until("the screen in the browser", LIMIT, |stats| decoded(stats, "inbound-screen") >= 60)?;
+    assert_eq!(stats["inbound-screen"]["frameWidth"], 1_280, "{stats:#}");
+    us.wait_for_event("share-started", LIMIT)?;
+    let seen = them.page().run("return call.look('screen')", &[])?;
+    let luma: Vec<i64> =
+        seen["luma"].as_array().context("a grid")?.iter().filter_map(serde_json::Value::as_i64).collect();
+    let (darkest, brightest) = (luma.iter().min().copied().unwrap_or(0), luma.iter().max().copied().unwrap_or(0));
+    assert!(brightest - darkest > 40, "the browser sees a flat screen: {luma:?}");
+    let before = decoded(&stats, "inbound-video");
+    them.carry_until("the camera beside it", LIMIT, |stats| decoded(stats, "inbound-video") >= before + 10)?;
+    us.say("share off")?;
+    let ended = us.wait_for_event("share-ended", LIMIT)?;
+    assert!(ended["sentence"].is_null(), "{ended}");
+    let before = decoded(&them.carry_until("statistics", LIMIT, |_| true)?, "inbound-video");
+    them.carry_until("the camera after it", LIMIT, |stats| decoded(stats, "inbound-video") >= before + 20)?;
+
+    them.share()?;
+    us.wait_for_event("remote-share", LIMIT)?;
+    let end = std::time::Instant::now() + LIMIT;
+    while us.events("share-shown").len() < 20 {
+        anyhow::ensure!(std::time::Instant::now() < end, "only {} pictures came", us.events("share-shown").len());
+        them.carry_until("statistics", LIMIT, |_| true)?;
+    }
+    let shown = us.events("share-shown");
+    assert!(shown.iter().any(|line| line["width"] == 800 && line["height"] == 600), "{:?}", shown.last());
+    them.hang_up()?;
+    us.wait_for_event("ended", LIMIT)?;
+    us.ask_to_end();
+    us.wait(LIMIT).map(drop)
+}
+
 struct World {
     folder: tempfile::TempDir,
     server: Rendezvous,

@@ -197,6 +197,7 @@ export const call = (more: Partial<Call> = {}): Call => ({
   local: { microphone: true, camera: true, paused: false },
   remote: { microphone: true, camera: true, paused: false },
   videoWanted: true,
+  share: { local: { type: 'off', why: null }, remote: { type: 'off' }, asked: { type: 'no' }, wanted: false },
   quality: quality(4, said('quality.good').text),
   stats: null,
   ...more,

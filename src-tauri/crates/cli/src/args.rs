@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use ahoy_engine::api::{DeviceChoice, Voice};
+use ahoy_engine::api::{DeviceChoice, ShareKind, ShareSource, Voice};
 use ahoy_engine::{PictureWish, device_words};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// A whole Ahoy endpoint without a window.
 ///
-/// During `call` and `listen`, lines on standard input are obeyed: camera on|off, microphone on|off, hang-up.
+/// During `call` and `listen`, lines on standard input are obeyed: camera on|off, microphone on|off,
+/// share screen|screen:NAME|window:TITLE|pattern|pause|go-on|off, ask-for-share, refuse-share, hang-up.
 #[derive(Debug, Parser)]
 #[command(name = "ahoy-cli", version, about)]
 pub struct Cli {
@@ -118,6 +119,15 @@ pub struct Common {
     /// With --video-out: only a picture in so many seconds, so that judging pictures costs a call little.
     #[arg(long, global = true, value_name = "SECONDS", default_value = "0")]
     pub video_every: Seconds,
+    /// Share this as soon as the call runs: screen | screen:NAME | window:PART-OF-TITLE | pattern
+    #[arg(long, global = true, value_name = "WHAT")]
+    pub share: Option<ShareWord>,
+    /// With --share: the computer's sound, too.
+    #[arg(long, global = true)]
+    pub share_sound: bool,
+    /// Write each picture of what the other side shares to this Y4M file or named pipe, at the size of the first.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub share_out: Option<PathBuf>,
     /// Write the sound heard to this WAV file or named pipe.
     #[arg(long, global = true, value_name = "FILE")]
     pub audio_out: Option<PathBuf>,
@@ -127,6 +137,47 @@ impl Common {
     /// What the camera is asked for.
     pub fn picture(&self) -> PictureWish {
         PictureWish { width: self.size.width, height: self.size.height, fps: self.fps }
+    }
+}
+
+/// What is to be shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ShareWord {
+    /// The screen of this name, or the first.
+    Screen(Option<String>),
+    /// The uppermost window with this in its title.
+    Window(String),
+    /// The test pattern.
+    Pattern,
+}
+
+impl FromStr for ShareWord {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once(':') {
+            None if text == "screen" => Ok(Self::Screen(None)),
+            None if text == "pattern" => Ok(Self::Pattern),
+            Some(("screen", name)) if !name.is_empty() => Ok(Self::Screen(Some(name.to_owned()))),
+            Some(("window", title)) if !title.is_empty() => Ok(Self::Window(title.to_owned())),
+            Some(_) | None => Err("give screen, screen:NAME, window:TITLE or pattern".to_owned()),
+        }
+    }
+}
+
+impl ShareWord {
+    /// Its source's identifier among those that there are.
+    pub fn find(&self, sources: &[ShareSource]) -> Option<String> {
+        let found = match self {
+            Self::Pattern => return Some("pattern".to_owned()),
+            Self::Screen(name) => sources.iter().find(|source| {
+                source.kind == ShareKind::Screen && name.as_ref().is_none_or(|name| *name == source.name)
+            }),
+            Self::Window(title) => {
+                sources.iter().find(|source| source.kind == ShareKind::Window && source.name.contains(title))
+            }
+        };
+        found.map(|source| source.id.clone())
     }
 }
 
@@ -189,6 +240,38 @@ mod tests {
             let cli = Cli::try_parse_from(line).unwrap();
             assert_eq!((cli.common.json, cli.common.seconds), (true, Some(Seconds(Duration::from_secs(5)))));
             assert!(matches!(cli.command, Command::Call { who } if who == "Ben"));
+        }
+    }
+
+    #[test]
+    fn what_is_shared_is_found_by_kind_and_name() {
+        let source = |id: &str, kind, name: &str| ShareSource {
+            id: id.to_owned(),
+            kind,
+            name: name.to_owned(),
+            app: None,
+            icon: None,
+            thumbnail: None,
+            width: 1,
+            height: 1,
+        };
+        let sources = [
+            source("a", ShareKind::Screen, "DP-1"),
+            source("b", ShareKind::Screen, "DP-2"),
+            source("c", ShareKind::Window, "Invoice - Firefox"),
+        ];
+        for (word, id) in [
+            ("screen", Some("a")),
+            ("screen:DP-2", Some("b")),
+            ("screen:Invoice", None),
+            ("window:Invoice", Some("c")),
+            ("window:DP", None),
+            ("pattern", Some("pattern")),
+        ] {
+            assert_eq!(word.parse::<ShareWord>().unwrap().find(&sources).as_deref(), id, "{word}");
+        }
+        for nonsense in ["", "window", "window:", "film:x"] {
+            assert!(nonsense.parse::<ShareWord>().is_err(), "{nonsense}");
         }
     }
 

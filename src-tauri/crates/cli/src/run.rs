@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use ahoy_engine::api::{
-    AnswerKind, CallPhase, Command as Wish, DeviceChoice, EndReason, Language, RendezvousState, Snapshot,
+    AnswerKind, CallPhase, Command as Wish, DeviceChoice, EndReason, Language, RendezvousState, ShareChoice,
+    SharePicker, ShareSources, Snapshot,
 };
 use ahoy_engine::{
     ContactCard, DeviceKind, Engine, EngineConfig, EngineHandle, Event, Happened, ProfilePlace, Strangers,
@@ -13,8 +14,8 @@ use serde_json::json;
 use tokio::sync::{Mutex, broadcast, mpsc};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use crate::args::{Accept, Cli, Command, Common, ContactCommand};
-use crate::orders::orders;
+use crate::args::{Accept, Cli, Command, Common, ContactCommand, ShareWord};
+use crate::orders::{Order, orders};
 use crate::out::Printer;
 use crate::recorder::{Recorder, Wanted};
 
@@ -180,6 +181,7 @@ async fn endpoint(common: &Common, role: Role) -> anyhow::Result<()> {
     let wanted = Wanted {
         frames: common.frames && common.json,
         video: common.video_out.clone().map(|path| (path, common.video_every.0)),
+        share: common.share_out.clone(),
         audio: common.audio_out.clone(),
     };
     let recorder = Recorder::start(printer.clone(), wanted, common.picture())?;
@@ -193,7 +195,8 @@ async fn endpoint(common: &Common, role: Role) -> anyhow::Result<()> {
     for notice in &engine.snapshot().borrow().notices {
         tell(&notice.sentence.text);
     }
-    let told = Told { printer, engine: &engine, orders: Mutex::new(orders()) };
+    let share = Mutex::new(common.share.clone());
+    let told = Told { printer, engine: &engine, orders: Mutex::new(orders()), share, share_sound: common.share_sound };
     let limit = common.seconds.map(|seconds| seconds.0);
     let outcome = match &role {
         Role::Listen(accept, ring) => told.listen(&mut events, *accept, *ring, limit).await,
@@ -222,10 +225,17 @@ fn in_call(shown: &Snapshot) -> bool {
     shown.call.as_ref().is_some_and(|call| !matches!(call.phase, CallPhase::Ended { .. }))
 }
 
+fn runs(shown: &Snapshot) -> bool {
+    shown.call.as_ref().is_some_and(|call| matches!(call.phase, CallPhase::Active { .. }))
+}
+
 struct Told<'a> {
     printer: Printer,
     engine: &'a EngineHandle,
-    orders: Mutex<mpsc::Receiver<Result<Wish, String>>>,
+    orders: Mutex<mpsc::Receiver<Result<Order, String>>>,
+    /// To be shared as soon as the call runs.
+    share: Mutex<Option<ShareWord>>,
+    share_sound: bool,
 }
 
 impl Told<'_> {
@@ -322,7 +332,8 @@ impl Told<'_> {
                 event = events.recv() => event,
                 order = next_order(&mut orders) => {
                     match order {
-                        Ok(wish) => self.engine.command(wish)?,
+                        Ok(Order::Wish(wish)) => self.engine.command(wish)?,
+                        Ok(Order::Share(what)) => self.start_share(&what).await?,
                         Err(sentence) => tell(&sentence),
                     }
                     continue;
@@ -330,12 +341,50 @@ impl Told<'_> {
                 () = at(end) => return Ok(None),
                 () = interrupted() => return Ok(None),
             };
+            if runs(&self.engine.snapshot().borrow())
+                && let Some(what) = self.share.lock().await.take()
+            {
+                self.start_share(&what).await?;
+            }
             match event {
                 Ok(event) => return Ok(Some(event)),
                 Err(broadcast::error::RecvError::Lagged(missed)) => tell(&format!("{missed} events were left out.")),
                 Err(broadcast::error::RecvError::Closed) => bail!("Ahoy has ended unexpectedly. Start it again."),
             }
         }
+    }
+
+    /// Looks for what is to be shared, as a person looks through a list, and begins.
+    async fn start_share(&self, what: &ShareWord) -> anyhow::Result<()> {
+        let mut sources = self.engine.share_sources();
+        let mut id = what.find(&[]);
+        if id.is_none() {
+            self.engine.command(Wish::ListShareSources { on: true })?;
+            let looked = |found: &std::sync::Arc<ShareSources>| {
+                found.problem.is_some() || what.find(&found.sources).is_some() || found.picker == SharePicker::System
+            };
+            let found =
+                timeout(PATIENCE, sources.wait_for(looked)).await.ok().and_then(Result::ok).map(|it| it.clone());
+            self.engine.command(Wish::ListShareSources { on: false })?;
+            match found {
+                Some(found) if found.picker == SharePicker::System => {
+                    let sound = self.share_sound;
+                    return Ok(self.engine.command(Wish::StartShare { source: ShareChoice::System, sound })?);
+                }
+                Some(found) => {
+                    if let Some(problem) = &found.problem {
+                        tell(&problem.text);
+                    }
+                    id = what.find(&found.sources);
+                }
+                None => tell("There is nothing of that name to share. Give another screen or window."),
+            }
+        }
+        if let Some(id) = id {
+            let source = ShareChoice::Source { id };
+            self.engine.command(Wish::StartShare { source, sound: self.share_sound })?;
+        }
+        Ok(())
     }
 
     /// An ID or a link is used as it is; a name must be one contact's.
@@ -360,7 +409,7 @@ impl Told<'_> {
 }
 
 /// Waits for ever once standard input has ended.
-async fn next_order(orders: &mut mpsc::Receiver<Result<Wish, String>>) -> Result<Wish, String> {
+async fn next_order(orders: &mut mpsc::Receiver<Result<Order, String>>) -> Result<Order, String> {
     match orders.recv().await {
         Some(order) => order,
         None => std::future::pending().await,
@@ -424,6 +473,25 @@ fn print_event(printer: &Printer, event: &Event) {
         }
         Happened::DeviceProblem { sentence } => say("device-problem", json!({ "sentence": sentence }), sentence),
         Happened::DeviceReturned { sentence } => say("device-returned", json!({ "sentence": sentence }), sentence),
+        Happened::ShareStarted { what } => {
+            say("share-started", json!({ "what": what }), &format!("{what} is shared."));
+        }
+        Happened::ShareEnded { sentence } => {
+            let more = json!({ "sentence": sentence });
+            say("share-ended", more, sentence.as_deref().unwrap_or("Nothing is shared any more."));
+        }
+        Happened::RemoteShare { on: true } => {
+            say("remote-share", json!({ "on": true }), "A screen is shared with you.")
+        }
+        Happened::RemoteShare { on: false } => {
+            say("remote-share", json!({ "on": false }), "No screen is shared with you any more.");
+        }
+        Happened::ShareFirstPicture { width, height } => {
+            say("share-first-picture", json!({ "width": width, "height": height }), "The shared screen is here.");
+        }
+        Happened::ShareWanted { name } => {
+            say("share-wanted", json!({ "name": name }), &format!("{name} asks you to share your screen."));
+        }
         // Tones are for ears.
         Happened::Ring(_) => {}
     }

@@ -1,4 +1,4 @@
-//! Cameras, microphones and speakers, real and synthetic, found in the same lists and opened by the same calls.
+//! Cameras, microphones, speakers and screens, real and synthetic, found in the same lists and opened by the same calls.
 //!
 //! ```text
 //! list(kind) ──► DeviceInfo{id} ──► open_camera      ──► a thread that calls on_frame with each picture
@@ -14,7 +14,7 @@
 //! Volumes and gains of the system are read by nobody here and set by nobody: they are the person's own.
 //!
 //! Real devices come from `cpal` (sound) and `nokhwa` (cameras); the code that differs between systems is one file a
-//! system. Screens will be a fourth kind beside `camera`.
+//! system. Screens and windows are listed and opened by calls of their own, since a person chooses among them anew each time.
 
 mod camera;
 mod error;
@@ -22,6 +22,8 @@ mod event;
 mod id;
 mod list;
 mod pacing;
+mod screen;
+mod screen_sound;
 mod sound;
 mod watch;
 mod worker;
@@ -31,6 +33,11 @@ pub use error::DeviceError;
 pub use event::DeviceEvent;
 pub use id::{DeviceId, DeviceInfo, Kind, Link, Reach, Selection, Traits};
 pub use list::{Listing, list};
+pub use screen::{
+    Choice, Icon, Listed, Lister, Picker, ScreenError, ScreenEvent, ScreenRequest, ScreenStream, SourceInfo,
+    SourceKind, THUMBNAIL, open_screen,
+};
+pub use screen_sound::{SOUND_FRAMES, SoundError, StereoBlock, SystemSound, has_system_sound, open_system_sound};
 pub use sound::{
     MicrophoneRequest, MicrophoneStream, SoundInfo, SpeakerRequest, SpeakerStream, open_microphone, open_speaker,
 };

@@ -69,7 +69,7 @@ fn hanging(kind: Kind) -> &'static AtomicUsize {
 pub(crate) type EventSink = Box<dyn FnMut(DeviceEvent) + Send>;
 
 /// Tells a thread to end, and wakes it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Stop {
     stopped: Mutex<bool>,
     wake: Condvar,
@@ -113,12 +113,14 @@ impl<T> Opened<T> {
 }
 
 /// An owned thread. Dropping it stops and joins the thread.
+#[derive(Debug)]
 pub(crate) struct Worker {
     stop: Arc<Stop>,
     /// Disconnects when the thread is through.
     done: mpsc::Receiver<()>,
     thread: Option<JoinHandle<()>>,
-    fate: Arc<Fate>,
+    /// Of a device's thread.
+    fate: Option<Arc<Fate>>,
 }
 
 impl Worker {
@@ -146,23 +148,38 @@ impl Worker {
     /// Starts a thread that runs until told to stop.
     pub(crate) fn start(kind: Kind, serve: impl FnOnce(&Stop) + Send + 'static) -> Result<Self, DeviceError> {
         let fate = Fate::of(kind)?;
+        Self::spawn(format!("ahoy-{kind}"), Some(fate), serve)
+            .map_err(|error| DeviceError::NoSystem { kind, detail: error.to_string() })
+    }
+
+    /// The same for what is no device.
+    pub(crate) fn named(name: &str, serve: impl FnOnce(&Stop) + Send + 'static) -> std::io::Result<Self> {
+        Self::spawn(name.to_owned(), None, serve)
+    }
+
+    fn spawn(
+        name: String,
+        fate: Option<Arc<Fate>>,
+        serve: impl FnOnce(&Stop) + Send + 'static,
+    ) -> std::io::Result<Self> {
         let stop = Arc::new(Stop::default());
         let (finished, done) = mpsc::channel::<()>();
-        let (for_thread, its_fate) = (Arc::clone(&stop), Arc::clone(&fate));
-        let thread = thread::Builder::new()
-            .name(format!("ahoy-{kind}"))
-            .spawn(move || {
-                serve(&for_thread);
-                its_fate.end();
-                drop(finished);
-            })
-            .map_err(|error| DeviceError::NoSystem { kind, detail: error.to_string() })?;
+        let (for_thread, its_fate) = (Arc::clone(&stop), fate.clone());
+        let thread = thread::Builder::new().name(name).spawn(move || {
+            serve(&for_thread);
+            if let Some(fate) = its_fate {
+                fate.end();
+            }
+            drop(finished);
+        })?;
         Ok(Self { stop, done, thread: Some(thread), fate })
     }
 
     fn abandon(mut self) {
         self.stop.stop();
-        self.fate.leave_behind();
+        if let Some(fate) = &self.fate {
+            fate.leave_behind();
+        }
         self.thread = None;
     }
 }
@@ -182,7 +199,9 @@ impl Drop for Worker {
                 }
             }
             Err(RecvTimeoutError::Timeout) => {
-                self.fate.leave_behind();
+                if let Some(fate) = &self.fate {
+                    fate.leave_behind();
+                }
                 tracing::warn!("a device's thread hangs in its driver and was left behind");
             }
         }

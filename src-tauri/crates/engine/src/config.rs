@@ -102,6 +102,8 @@ pub struct Taps {
     pub captured: Option<FrameTap>,
     /// Video-receive thread: a picture of the other side is shown, at this time.
     pub shown: Option<ShownTap>,
+    /// Screen-receive thread: a picture of what the other side shows is shown, at this time.
+    pub screen_shown: Option<ShownTap>,
     /// Audio thread: 10 ms were decoded for the speaker, to be heard at this time as far as its system knows (from the first packet on, concealed ones and silence in between too).
     pub heard: Option<HeardTap>,
 }
@@ -111,6 +113,7 @@ impl fmt::Debug for Taps {
         f.debug_struct("Taps")
             .field("captured", &self.captured.is_some())
             .field("shown", &self.shown.is_some())
+            .field("screen_shown", &self.screen_shown.is_some())
             .field("heard", &self.heard.is_some())
             .finish()
     }

@@ -7,13 +7,13 @@
 
 use std::time::Instant;
 
-use ahoy_peer::{AudioSink, ConnectionState, IceState, Peer, PeerConfig, StatsReport, VideoSink};
+use ahoy_peer::{ConnectionState, IceState, Peer, PeerConfig, Sinks, StatsReport};
 use ahoy_protocol::DescriptionKind;
 use ahoy_session::{Candidate, ConnectionId, PeerCommand, PeerEvent};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::av::Connected;
+use crate::av::{Connected, Incoming};
 
 /// call task -> connection task; full: the call task drops the connection, since a command that is left out breaks it.
 /// The session holds at most 64 candidates, so this is not met.
@@ -28,6 +28,10 @@ pub(crate) enum Work {
     Command(PeerCommand),
     /// The decoder cannot go on.
     RequestKeyFrame,
+    /// The same of the screen that the other side shows.
+    RequestScreenKeyFrame,
+    /// A shared screen is sent too, with or without sound, or no more.
+    Share { picture: bool, sound: bool },
 }
 
 /// What a connection tells the call task.
@@ -42,6 +46,8 @@ pub(crate) enum Told {
     Dtls(Instant),
     /// The other side needs a key frame.
     KeyFrameWanted,
+    /// It takes our shared screen, and needs a key frame of it.
+    ScreenKeyFrameWanted,
     /// What the encoders together may send, bits per second.
     TargetBitrate(u64),
     /// A second's figures.
@@ -56,13 +62,13 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Starts the task, which makes the connection first.
-    pub fn start<P, F>(config: PeerConfig, audio: impl AudioSink, video: impl VideoSink, post: P) -> Self
+    pub fn start<P, F>(config: PeerConfig, incoming: Incoming, post: P) -> Self
     where
         P: Fn(Told) -> F + Send + Sync + 'static,
         F: Future<Output = ()> + Send + 'static,
     {
         let (work, received) = mpsc::channel(WORK);
-        let task = tokio::spawn(run(config, Box::new(audio), Box::new(video), received, post));
+        let task = tokio::spawn(run(config, incoming, received, post));
         Self { work, task }
     }
 
@@ -82,18 +88,20 @@ pub(crate) fn name(id: ConnectionId) -> u64 {
     id.0
 }
 
-async fn run<P, F>(
-    config: PeerConfig,
-    audio: Box<dyn AudioSink>,
-    video: Box<dyn VideoSink>,
-    mut work: mpsc::Receiver<Work>,
-    post: P,
-) where
+async fn run<P, F>(config: PeerConfig, incoming: Incoming, mut work: mpsc::Receiver<Work>, post: P)
+where
     P: Fn(Told) -> F + Send + Sync + 'static,
     F: Future<Output = ()> + Send + 'static,
 {
     let (events, mut happened) = mpsc::channel(EVENTS);
-    let peer = match Peer::new(config, events, audio, video).await {
+    let Incoming { audio, video, screen, screen_audio } = incoming;
+    let sinks = Sinks {
+        audio: Box::new(audio),
+        video: Box::new(video),
+        screen_audio: Box::new(screen_audio),
+        screen: Box::new(screen),
+    };
+    let peer = match Peer::with_sinks(config, events, sinks).await {
         Ok(peer) => peer,
         Err(error) => {
             tracing::warn!(%error, "no connection can be made");
@@ -101,7 +109,13 @@ async fn run<P, F>(
             return;
         }
     };
-    post(Told::Made(Connected { audio: peer.audio_sender(), video: peer.video_sender() })).await;
+    let ends = Connected {
+        audio: peer.audio_sender(),
+        video: peer.video_sender(),
+        screen: peer.screen_sender(),
+        screen_audio: peer.screen_audio_sender(),
+    };
+    post(Told::Made(ends)).await;
     let mut driver = Driver { peer, post, own_restart: false, remote_refused: false };
     loop {
         tokio::select! {
@@ -111,6 +125,12 @@ async fn run<P, F>(
                 None | Some(Work::Command(PeerCommand::Close)) => break,
                 Some(Work::Command(command)) => driver.carry_out(command).await,
                 Some(Work::RequestKeyFrame) => driver.peer.request_key_frame(),
+                Some(Work::RequestScreenKeyFrame) => driver.peer.request_screen_key_frame(),
+                Some(Work::Share { picture, sound }) => {
+                    if let Err(error) = driver.peer.set_share(picture, sound).await {
+                        tracing::warn!(%error, "a share does not begin or end as wished");
+                    }
+                }
             },
             Some(event) = happened.recv() => driver.tell(event).await,
         }
@@ -206,6 +226,7 @@ where
                 ConnectionState::New | ConnectionState::Connecting | ConnectionState::Closed => {}
             },
             ahoy_peer::PeerEvent::KeyFrameWanted => (self.post)(Told::KeyFrameWanted).await,
+            ahoy_peer::PeerEvent::ScreenKeyFrameWanted => (self.post)(Told::ScreenKeyFrameWanted).await,
             // The session asks for the first media itself, see `AudioIn::on_first`.
             ahoy_peer::PeerEvent::RemoteTrack { .. } => {}
             ahoy_peer::PeerEvent::NegotiationNeeded => {

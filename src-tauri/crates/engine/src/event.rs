@@ -79,6 +79,33 @@ pub enum Happened {
     },
     /// Which tone sounds from now on; `None`: silence.
     Ring(Option<Tone>),
+    /// The other side sees what this side shows.
+    ShareStarted {
+        /// A screen's name or a window's title.
+        what: String,
+    },
+    /// This side shows nothing any more.
+    ShareEnded {
+        /// Why, if not by this side's wish.
+        sentence: Option<String>,
+    },
+    /// The other side shows a screen or window from now on, or no more.
+    RemoteShare {
+        /// It does.
+        on: bool,
+    },
+    /// The first picture of what the other side shows is there.
+    ShareFirstPicture {
+        /// Pixels across.
+        width: u32,
+        /// Pixels down.
+        height: u32,
+    },
+    /// The other side asks this one to share a screen.
+    ShareWanted {
+        /// As shown.
+        name: String,
+    },
     /// The devices in use do not do what was asked; the sentence is also in the snapshot.
     DeviceProblem {
         /// What and what to do.
@@ -133,6 +160,12 @@ pub struct CallStats {
     pub video_encoder: VideoEncodeCounts,
     /// What our sound encoder did.
     pub audio_encoder: AudioEncodeCounts,
+    /// What our encoder did with what this side shows, while it shows something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screen_encoder: Option<VideoEncodeCounts>,
+    /// What the viewer saw of what the other side shows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub screen_playout: Option<VideoReceiveCounts>,
     /// What it cost.
     pub process: ProcessUsage,
     /// What the person is told of it; not W3C's.

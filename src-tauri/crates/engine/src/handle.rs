@@ -10,7 +10,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use crate::api::{Command, Levels, QualityPoint, Snapshot};
+use crate::api::{Command, Levels, QualityPoint, ShareSources, Snapshot};
 use crate::av::Av;
 use crate::clock::Clock;
 use crate::config::EngineConfig;
@@ -130,9 +130,11 @@ impl Engine {
         let on_list = move |kind, listing| drop(lists.blocking_send(Posted::Devices(kind, listing)));
         let watch = ahoy_devices::Watch::start(on_list).map_err(StartError::Threads)?;
         let (local, remote) = (av.local(), av.remote());
+        let (local_screen, remote_screen) = (av.local_screen(), av.remote_screen());
 
         let (events, first) = broadcast::channel(EVENTS);
-        let outlets = Outlets { inbox: inbox.clone(), events: events.clone() };
+        let (share_sources, share_sources_out) = watch::channel(Arc::new(ShareSources::nothing()));
+        let outlets = Outlets { inbox: inbox.clone(), events: events.clone(), share_sources };
         let guard = runtime.enter();
         let mut desk = Desk::new(config, clock, profile, store, Hands { av, watch }, outlets, notices);
         let (snapshots, snapshots_out) = watch::channel(Arc::new(desk.snapshot()));
@@ -147,6 +149,9 @@ impl Engine {
             first: Mutex::new(Some(first)),
             local,
             remote,
+            local_screen,
+            remote_screen,
+            share_sources: share_sources_out,
             clock,
             runtime,
             task,
@@ -165,6 +170,9 @@ pub struct EngineHandle {
     first: Mutex<Option<broadcast::Receiver<Event>>>,
     local: LatestSlot<VideoFrame>,
     remote: LatestSlot<VideoFrame>,
+    local_screen: LatestSlot<VideoFrame>,
+    remote_screen: LatestSlot<VideoFrame>,
+    share_sources: watch::Receiver<Arc<ShareSources>>,
     clock: Clock,
     runtime: Runtime,
     task: JoinHandle<()>,
@@ -215,6 +223,22 @@ impl EngineHandle {
     /// The own camera's pictures; each goes to one taker.
     pub fn local_picture(&self) -> LatestSlot<VideoFrame> {
         self.local.clone()
+    }
+
+    /// The other side's shared screen; each picture goes to one taker. It comes at its own size and only when something in it
+    /// changed, so the last one stays good until the share ends.
+    pub fn remote_screen(&self) -> LatestSlot<VideoFrame> {
+        self.remote_screen.clone()
+    }
+
+    /// What this side shows; each picture goes to one taker.
+    pub fn local_screen(&self) -> LatestSlot<VideoFrame> {
+        self.local_screen.clone()
+    }
+
+    /// What can be shown, while somebody chooses ([`Command::ListShareSources`]).
+    pub fn share_sources(&self) -> watch::Receiver<Arc<ShareSources>> {
+        self.share_sources.clone()
     }
 
     /// Turns this run's instants into Unix time.

@@ -114,6 +114,28 @@ phrases! {
     EndedIncompatible { name } => "ended.incompatible",
     EndedFailed {} => "ended.failed",
 
+    // Sharing a screen.
+    ShareNothing {} => "share.nothing",
+    /// It is not built in for this system yet.
+    ShareUnsupported { system } => "share.unsupported",
+    ShareNoCall {} => "share.no-call",
+    ShareMissing {} => "share.missing",
+    ShareWindowClosed { what } => "share.window-closed",
+    ShareScreenGone { what } => "share.screen-gone",
+    ShareCallEnded {} => "share.call-ended",
+    ShareLocked {} => "share.locked",
+    ShareDenied {} => "share.denied",
+    ShareCancelled {} => "share.cancelled",
+    ShareNoPortal {} => "share.no-portal",
+    ShareNoPipewire {} => "share.no-pipewire",
+    ShareLost {} => "share.lost",
+    ShareFailed { why } => "share.failed",
+    /// The other side's program takes no second picture.
+    ShareNotUnderstood { name } => "share.not-understood",
+    ShareRefused { name } => "share.refused",
+    /// There is no sound server that tells programs apart.
+    ShareSoundNone {} => "share.sound-none",
+
     // Devices.
     CameraNone {} => "camera.none",
     CameraMissing {} => "camera.missing",

@@ -102,6 +102,8 @@ pub enum PeerEvent {
     /// The other side cannot decode our picture without a new key frame (PLI or FIR, RFC 4585/5104), or has just become
     /// able to receive one.
     KeyFrameWanted,
+    /// The same of our shared screen.
+    ScreenKeyFrameWanted,
     /// The first packet of the other side's sound or picture has arrived.
     RemoteTrack {
         /// Sound or picture.

@@ -5,8 +5,8 @@ use crate::media::MAX_ACCESS_UNIT_BYTES;
 use crate::outgoing::Outgoing;
 use crate::rtp::fec::{Mender, Path, Protector};
 use crate::rtp::h264::{self, MAX_PAYLOAD};
-use crate::stage::{LocalStream, RepairStreams, Stage};
-use crate::{AudioSink, ClockReport, IncomingAudio, IncomingVideo, VideoSink};
+use crate::stage::{AudioLane, LocalStream, RemoteStreams, RepairStreams, Stage, VideoLane};
+use crate::{AudioSink, ClockReport, IncomingAudio, IncomingVideo, Source, VideoSink};
 use ahoy_media::fuzz::{Input, Target, begin};
 use bytes::Bytes;
 use rtc::interceptor::{RTPHeaderExtension, StreamInfo};
@@ -91,10 +91,13 @@ pub fn stage(input: &[u8]) {
     gate.set_connected(true);
     let (events, mut heard) = mpsc::channel(64);
     let [audio, video, rtx, fec] = LOCAL;
-    let streams = (LocalStream::new(audio, None), LocalStream::new(video, Some(RepairStreams { rtx, fec })));
-    let mut stage = Stage::new(gate, events, (Box::new(Ear), Box::new(Ear)), streams, now);
-    stage.bind_local(&stream(audio, "audio/opus", None));
-    stage.bind_local(&stream(video, "video/H264", Some((rtx, fec))));
+    let audios = [audio, 21].map(|ssrc| AudioLane::new(Box::new(Ear), LocalStream::new(ssrc, None)));
+    let videos = [(video, rtx, fec), (22, 23, 24)].map(|(ssrc, rtx, fec)| {
+        VideoLane::new(Box::new(Ear), LocalStream::new(ssrc, Some(RepairStreams { rtx, fec })))
+    });
+    let mut stage = Stage::new(gate, events, audios, videos, now);
+    stage.bind_local(&stream(audio, "audio/opus", None), now);
+    stage.bind_local(&stream(video, "video/H264", Some((rtx, fec))), now);
     stage.bind_remote(&stream(REMOTE[0], "audio/opus", None));
     stage.bind_remote(&stream(REMOTE[1], "video/H264", Some((REMOTE[2], REMOTE[3]))));
     let (mut sequence, mut timestamp) = (0_u16, 0_u32);
@@ -118,7 +121,12 @@ pub fn stage(input: &[u8]) {
                 stage.handle_outgoing(now, packet(ssrc, 0, timestamp, what & 32 == 0, &payload));
             }
             3 if what == 3 => stage.handle_new_path(now),
-            3 if what == 11 => stage.want_key(now),
+            3 if what == 11 => stage.want_key(Source::Call, now),
+            // Any words as a description: what is read from it must be bounded, too.
+            3 if what == 19 => {
+                let text = String::from_utf8_lossy(input.take(90)).replace('~', "\nm=video 9 \na=ssrc:");
+                stage.set_remote_streams(RemoteStreams::read(&text));
+            }
             _ => {
                 match input.byte() {
                     255 => sequence = input.short(),
@@ -143,7 +151,7 @@ pub fn stage(input: &[u8]) {
             let still = stage.poll_timeout(now);
             assert!(still.is_none_or(|due| due > now) || stage.poll_media(now).is_some(), "a timer that spins");
         }
-        let _ = stage.stats();
+        let _ = stage.stats(Source::Call);
     }
 }
 

@@ -5,7 +5,7 @@ use crate::interceptor::lock;
 use crate::outgoing::Outgoing;
 use crate::runtime::Poke;
 use crate::stage::Stage;
-use crate::{FailReason, PeerEvent};
+use crate::{FailReason, PeerEvent, Source};
 use rtc::rtp_transceiver::rtp_sender::RtpCodecKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -199,7 +199,7 @@ impl PeerConnectionEventHandler for Handler {
                 let mut stage = lock(&self.stage);
                 stage.tell_target(at);
                 if self.life.outgoing.is_allowed() {
-                    stage.tell_key_frame(at);
+                    stage.tell_key_frame(Source::Call, at);
                 }
             }
             ConnectionState::Failed => self.life.fail(self.life.reason()).await,

@@ -97,10 +97,12 @@ impl Protocol<TaggedPacket, TaggedPacket, ()> for MediaTap {
 
 impl Interceptor for MediaTap {
     fn bind_local_stream(&mut self, info: &StreamInfo) {
-        lock(&self.stage).bind_local(info);
+        lock(&self.stage).bind_local(info, self.now.unwrap_or_else(Instant::now));
     }
 
-    fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
+    fn unbind_local_stream(&mut self, info: &StreamInfo) {
+        lock(&self.stage).unbind_local(info.ssrc);
+    }
 
     fn bind_remote_stream(&mut self, info: &StreamInfo) {
         lock(&self.stage).bind_remote(info);

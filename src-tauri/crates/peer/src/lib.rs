@@ -1,6 +1,7 @@
 //! One WebRTC connection of a call of two: ICE, DTLS, RTP in and out, statistics.
 //!
-//! The only crate that names `webrtc` and `rtc`. A [`Peer`] carries one Opus and one H.264 stream each way. Received media
+//! The only crate that names `webrtc` and `rtc`. A [`Peer`] carries one Opus and one H.264 stream each way, and
+//! the same once more while a screen is shared. Received media
 //! leaves the stack inside its interceptor chain, on the network task, straight into the sinks; what is sent goes through
 //! two short queues from plain threads.
 //!
@@ -34,10 +35,10 @@ pub use error::{FailReason, PeerError};
 pub use event::{Candidate, ConnectionState, DescriptionKind, IceState, MediaKind, PeerEvent};
 pub use media::{
     AudioSender, AudioSink, ClockReport, IncomingAudio, IncomingPicture, IncomingVideo, OutgoingAudio, OutgoingVideo,
-    SendOutcome, VideoSender, VideoSink,
+    SendOutcome, Source, VideoSender, VideoSink,
 };
-pub use peer::Peer;
+pub use peer::{Peer, Sinks};
 pub use stats::{
-    CandidatePair, CandidateType, Codec, InboundRtp, OutboundRtp, RemoteInboundRtp, RemoteOutboundRtp, StatsReport,
-    Transport,
+    CandidatePair, CandidateType, Codec, InboundRtp, OutboundRtp, RemoteInboundRtp, RemoteOutboundRtp, ShareReport,
+    StatsReport, Transport,
 };

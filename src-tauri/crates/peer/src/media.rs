@@ -5,6 +5,28 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// What a stream belongs to: each kind of media goes twice each way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// The people: voice and camera. Always negotiated.
+    Call,
+    /// A shared screen and its sound. Negotiated while something is shared.
+    Share,
+}
+
+impl Source {
+    /// Both.
+    pub(crate) const BOTH: [Self; 2] = [Self::Call, Self::Share];
+
+    /// Place in a pair.
+    pub(crate) fn place(self) -> usize {
+        match self {
+            Self::Call => 0,
+            Self::Share => 1,
+        }
+    }
+}
+
 /// One Opus packet to send.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutgoingAudio {
@@ -51,12 +73,12 @@ pub enum SendOutcome {
 ///
 /// audio thread -> peer; 10 packets = 200 ms; full: the oldest goes.
 #[derive(Clone, Debug)]
-pub struct AudioSender(pub(crate) Arc<Outgoing>);
+pub struct AudioSender(pub(crate) Arc<Outgoing>, pub(crate) Source);
 
 impl AudioSender {
     /// Hands over one Opus packet.
     pub fn send(&self, packet: OutgoingAudio) -> SendOutcome {
-        self.0.push_audio(packet)
+        self.0.push_audio(self.1, packet)
     }
 }
 
@@ -64,23 +86,23 @@ impl AudioSender {
 ///
 /// video-send thread -> peer; 4 access units; full: the new one and all up to the next key frame are refused.
 #[derive(Clone, Debug)]
-pub struct VideoSender(pub(crate) Arc<Outgoing>);
+pub struct VideoSender(pub(crate) Arc<Outgoing>, pub(crate) Source);
 
 impl VideoSender {
     /// Hands over one access unit.
     pub fn send(&self, unit: OutgoingVideo) -> SendOutcome {
-        self.0.push_video(unit)
+        self.0.push_video(self.1, unit)
     }
 
     /// Whether a picture that is encoded now would leave soon. If not, drop it: a newer one will be better then.
     pub fn may_encode(&self) -> bool {
-        self.0.may_encode()
+        self.0.may_encode(self.1)
     }
 
     /// Says how much the source could use at best, bits per second with headers: nobody probes for more. Zero while the
-    /// camera is off.
+    /// camera is off. That of a share counts its sound, too.
     pub fn set_demand(&self, bits_per_second: u64) {
-        self.0.set_video_demand(bits_per_second);
+        self.0.set_video_demand(self.1, bits_per_second);
     }
 }
 

@@ -1,7 +1,7 @@
-//! The two short queues between the media threads and the network task, and the gate before them.
+//! The short queues between the media threads and the network task, and the gate before them.
 
 use crate::media::{MAX_ACCESS_UNIT_BYTES, MAX_OPUS_BYTES};
-use crate::{OutgoingAudio, OutgoingVideo, SendOutcome};
+use crate::{OutgoingAudio, OutgoingVideo, SendOutcome, Source};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,15 +17,16 @@ const AUDIO_DEMAND: u64 = 92_000;
 
 /// What a source could use, bits per second.
 #[derive(Debug)]
-struct Demand(AtomicU64);
+struct Demand([AtomicU64; 2]);
 
 impl Default for Demand {
-    /// Who says nothing could use all there is.
+    /// A camera that says nothing could use all there is; nothing is shared before somebody says so.
     fn default() -> Self {
-        Self(AtomicU64::new(20_000_000))
+        Self([AtomicU64::new(20_000_000), AtomicU64::new(0)])
     }
 }
 
+/// What waits of one source.
 #[derive(Debug, Default)]
 struct Queues {
     audio: VecDeque<OutgoingAudio>,
@@ -37,15 +38,18 @@ struct Queues {
 /// What waits to be sent.
 #[derive(Debug, Default)]
 pub(crate) struct Outgoing {
-    queues: Mutex<Queues>,
+    /// By [`Source::place`].
+    queues: Mutex<[Queues; 2]>,
     wake: Notify,
     allowed: AtomicBool,
     connected: AtomicBool,
     closed: AtomicBool,
     key_wanted: AtomicBool,
+    /// The engine wants a key frame of the other side's shared screen.
+    screen_key_wanted: AtomicBool,
     /// A picture that is encoded now would wait too long.
-    congested: AtomicBool,
-    /// What the picture's source could use, bits per second.
+    congested: [AtomicBool; 2],
+    /// What the pictures' sources could use, bits per second.
     video_demand: Demand,
     audio_dropped: AtomicU64,
     video_dropped: AtomicU64,
@@ -54,12 +58,12 @@ pub(crate) struct Outgoing {
 /// The next thing to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    Audio(OutgoingAudio),
-    Video(OutgoingVideo),
+    Audio(Source, OutgoingAudio),
+    Video(Source, OutgoingVideo),
 }
 
 impl Outgoing {
-    fn queues(&self) -> MutexGuard<'_, Queues> {
+    fn queues(&self) -> MutexGuard<'_, [Queues; 2]> {
         // The queues are whole at every panic point, so a poisoned lock is as good as another.
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -74,7 +78,7 @@ impl Outgoing {
         }
     }
 
-    pub(crate) fn push_audio(&self, packet: OutgoingAudio) -> SendOutcome {
+    pub(crate) fn push_audio(&self, source: Source, packet: OutgoingAudio) -> SendOutcome {
         if let Some(outcome) = self.closed_or_held() {
             return outcome;
         }
@@ -82,14 +86,15 @@ impl Outgoing {
             self.audio_dropped.fetch_add(1, Ordering::Relaxed);
             return SendOutcome::Dropped(1);
         }
-        let mut queues = self.queues();
+        let mut both = self.queues();
+        let queues = &mut both[source.place()];
         let mut forgotten = 0;
         while queues.audio.len() >= AUDIO_DEPTH {
             queues.audio.pop_front();
             forgotten += 1;
         }
         queues.audio.push_back(packet);
-        drop(queues);
+        drop(both);
         self.wake.notify_one();
         if forgotten == 0 {
             SendOutcome::Queued
@@ -99,12 +104,13 @@ impl Outgoing {
         }
     }
 
-    pub(crate) fn push_video(&self, unit: OutgoingVideo) -> SendOutcome {
+    pub(crate) fn push_video(&self, source: Source, unit: OutgoingVideo) -> SendOutcome {
         if let Some(outcome) = self.closed_or_held() {
-            self.queues().video_waits_for_key = true;
+            self.queues()[source.place()].video_waits_for_key = true;
             return outcome;
         }
-        let mut queues = self.queues();
+        let mut both = self.queues();
+        let queues = &mut both[source.place()];
         if unit.key && queues.video.len() < VIDEO_DEPTH {
             queues.video_waits_for_key = false;
         }
@@ -115,23 +121,24 @@ impl Outgoing {
             return SendOutcome::KeyFrameNeeded;
         }
         queues.video.push_back(unit);
-        drop(queues);
+        drop(both);
         self.wake.notify_one();
         SendOutcome::Queued
     }
 
-    /// Sound goes before pictures.
+    /// Sound goes before pictures, and the people's before what they share.
     pub(crate) fn pop(&self) -> Option<Next> {
-        let mut queues = self.queues();
-        if let Some(packet) = queues.audio.pop_front() {
-            return Some(Next::Audio(packet));
+        if let Some((source, packet)) = self.pop_audio() {
+            return Some(Next::Audio(source, packet));
         }
-        queues.video.pop_front().map(Next::Video)
+        let mut queues = self.queues();
+        Source::BOTH.into_iter().find_map(|source| Some(Next::Video(source, queues[source.place()].video.pop_front()?)))
     }
 
     /// Sound that came while a large picture was being sent.
-    pub(crate) fn pop_audio(&self) -> Option<OutgoingAudio> {
-        self.queues().audio.pop_front()
+    pub(crate) fn pop_audio(&self) -> Option<(Source, OutgoingAudio)> {
+        let mut queues = self.queues();
+        Source::BOTH.into_iter().find_map(|source| Some((source, queues[source.place()].audio.pop_front()?)))
     }
 
     /// Waits until there may be something to send.
@@ -140,13 +147,20 @@ impl Outgoing {
     }
 
     /// The engine wants a key frame from the other side.
-    pub(crate) fn request_key(&self) {
-        self.key_wanted.store(true, Ordering::Release);
+    pub(crate) fn request_key(&self, source: Source) {
+        self.wish(source).store(true, Ordering::Release);
         self.wake.notify_one();
     }
 
-    pub(crate) fn take_key_request(&self) -> bool {
-        self.key_wanted.swap(false, Ordering::AcqRel)
+    pub(crate) fn take_key_request(&self, source: Source) -> bool {
+        self.wish(source).swap(false, Ordering::AcqRel)
+    }
+
+    fn wish(&self, source: Source) -> &AtomicBool {
+        match source {
+            Source::Call => &self.key_wanted,
+            Source::Share => &self.screen_key_wanted,
+        }
     }
 
     pub(crate) fn allow(&self, allowed: bool) {
@@ -182,21 +196,22 @@ impl Outgoing {
         self.wake.notify_one();
     }
 
-    pub(crate) fn set_may_encode(&self, may: bool) {
-        self.congested.store(!may, Ordering::Release);
+    pub(crate) fn set_may_encode(&self, source: Source, may: bool) {
+        self.congested[source.place()].store(!may, Ordering::Release);
     }
 
-    pub(crate) fn may_encode(&self) -> bool {
-        !self.congested.load(Ordering::Acquire)
+    pub(crate) fn may_encode(&self, source: Source) -> bool {
+        !self.congested[source.place()].load(Ordering::Acquire)
     }
 
-    pub(crate) fn set_video_demand(&self, bits_per_second: u64) {
-        self.video_demand.0.store(bits_per_second, Ordering::Release);
+    pub(crate) fn set_video_demand(&self, source: Source, bits_per_second: u64) {
+        self.video_demand.0[source.place()].store(bits_per_second, Ordering::Release);
     }
 
     /// What all sources together could use, bits per second.
     pub(crate) fn demand(&self) -> u64 {
-        AUDIO_DEMAND.saturating_add(self.video_demand.0.load(Ordering::Acquire))
+        let sources = self.video_demand.0.iter().map(|demand| demand.load(Ordering::Acquire));
+        sources.fold(AUDIO_DEMAND, u64::saturating_add)
     }
 
     /// What our own full queues forgot: sound packets, pictures.
@@ -206,10 +221,11 @@ impl Outgoing {
 
     fn forget_unless_open(&self) {
         if !self.is_open() {
-            let mut queues = self.queues();
-            queues.audio.clear();
-            queues.video.clear();
-            queues.video_waits_for_key = true;
+            for queues in self.queues().iter_mut() {
+                queues.audio.clear();
+                queues.video.clear();
+                queues.video_waits_for_key = true;
+            }
         }
     }
 }
@@ -243,10 +259,10 @@ mod tests {
     fn nothing_is_taken_before_the_gate_opens() {
         let outgoing = Outgoing::default();
         outgoing.set_connected(true);
-        assert_eq!(outgoing.push_audio(audio(0)), SendOutcome::Held);
-        assert_eq!(outgoing.push_video(video(true)), SendOutcome::Held);
+        assert_eq!(outgoing.push_audio(Source::Call, audio(0)), SendOutcome::Held);
+        assert_eq!(outgoing.push_video(Source::Call, video(true)), SendOutcome::Held);
         outgoing.allow(true);
-        assert_eq!(outgoing.push_audio(audio(0)), SendOutcome::Queued);
+        assert_eq!(outgoing.push_audio(Source::Call, audio(0)), SendOutcome::Queued);
         outgoing.allow(false);
         assert_eq!(outgoing.pop(), None, "closing the gate forgets what waits");
     }
@@ -255,44 +271,65 @@ mod tests {
     fn a_full_sound_queue_forgets_the_oldest() {
         let outgoing = open();
         for i in 0..AUDIO_DEPTH as u32 {
-            assert_eq!(outgoing.push_audio(audio(i)), SendOutcome::Queued);
+            assert_eq!(outgoing.push_audio(Source::Call, audio(i)), SendOutcome::Queued);
         }
-        assert_eq!(outgoing.push_audio(audio(99)), SendOutcome::Dropped(1));
-        assert_eq!(outgoing.pop(), Some(Next::Audio(audio(1))));
+        assert_eq!(outgoing.push_audio(Source::Call, audio(99)), SendOutcome::Dropped(1));
+        assert_eq!(outgoing.pop(), Some(Next::Audio(Source::Call, audio(1))));
         assert_eq!(outgoing.dropped(), (1, 0));
     }
 
     #[test]
     fn after_a_refused_picture_only_a_key_frame_is_taken() {
         let outgoing = open();
-        assert_eq!(outgoing.push_video(video(false)), SendOutcome::KeyFrameNeeded, "the first must be a key frame");
-        for i in 0..VIDEO_DEPTH {
-            assert_eq!(outgoing.push_video(video(i == 0)), SendOutcome::Queued);
-        }
-        assert_eq!(outgoing.push_video(video(false)), SendOutcome::KeyFrameNeeded);
-        assert!(matches!(outgoing.pop(), Some(Next::Video(_))));
         assert_eq!(
-            outgoing.push_video(video(false)),
+            outgoing.push_video(Source::Call, video(false)),
+            SendOutcome::KeyFrameNeeded,
+            "the first must be a key frame"
+        );
+        for i in 0..VIDEO_DEPTH {
+            assert_eq!(outgoing.push_video(Source::Call, video(i == 0)), SendOutcome::Queued);
+        }
+        assert_eq!(outgoing.push_video(Source::Call, video(false)), SendOutcome::KeyFrameNeeded);
+        assert!(matches!(outgoing.pop(), Some(Next::Video(..))));
+        assert_eq!(
+            outgoing.push_video(Source::Call, video(false)),
             SendOutcome::KeyFrameNeeded,
             "there is room, but the chain is broken"
         );
-        assert_eq!(outgoing.push_video(video(true)), SendOutcome::Queued);
+        assert_eq!(outgoing.push_video(Source::Call, video(true)), SendOutcome::Queued);
     }
 
     #[test]
     fn sound_goes_before_pictures() {
         let outgoing = open();
-        assert_eq!(outgoing.push_video(video(true)), SendOutcome::Queued);
-        assert_eq!(outgoing.push_audio(audio(7)), SendOutcome::Queued);
-        assert_eq!(outgoing.pop(), Some(Next::Audio(audio(7))));
+        assert_eq!(outgoing.push_video(Source::Call, video(true)), SendOutcome::Queued);
+        assert_eq!(outgoing.push_audio(Source::Call, audio(7)), SendOutcome::Queued);
+        assert_eq!(outgoing.pop(), Some(Next::Audio(Source::Call, audio(7))));
+    }
+
+    #[test]
+    fn what_is_shared_goes_after_the_people_and_a_broken_share_holds_up_nobody() {
+        let outgoing = open();
+        assert_eq!(outgoing.push_video(Source::Share, video(false)), SendOutcome::KeyFrameNeeded);
+        assert_eq!(outgoing.push_video(Source::Share, video(true)), SendOutcome::Queued);
+        assert_eq!(outgoing.push_audio(Source::Share, audio(1)), SendOutcome::Queued);
+        assert_eq!(outgoing.push_video(Source::Call, video(true)), SendOutcome::Queued);
+        assert_eq!(outgoing.push_audio(Source::Call, audio(2)), SendOutcome::Queued);
+        let order = std::iter::from_fn(|| outgoing.pop()).map(|next| match next {
+            Next::Audio(source, _) => (source, "sound"),
+            Next::Video(source, _) => (source, "picture"),
+        });
+        let expected =
+            [(Source::Call, "sound"), (Source::Share, "sound"), (Source::Call, "picture"), (Source::Share, "picture")];
+        assert_eq!(order.collect::<Vec<_>>(), expected);
     }
 
     #[test]
     fn unfit_packets_are_refused_and_counted() {
         let outgoing = open();
         let large = OutgoingAudio { payload: Bytes::from(vec![0; MAX_OPUS_BYTES + 1]), ..audio(0) };
-        assert_eq!(outgoing.push_audio(large), SendOutcome::Dropped(1));
+        assert_eq!(outgoing.push_audio(Source::Call, large), SendOutcome::Dropped(1));
         outgoing.close();
-        assert_eq!(outgoing.push_audio(audio(0)), SendOutcome::Closed);
+        assert_eq!(outgoing.push_audio(Source::Call, audio(0)), SendOutcome::Closed);
     }
 }

@@ -4,11 +4,11 @@ use crate::handler::{Handler, Life};
 use crate::interceptor::lock;
 use crate::outgoing::Outgoing;
 use crate::runtime::{PeerRuntime, Poke};
-use crate::sending::Sending;
-use crate::stage::{LocalStream, RepairStreams, Stage};
+use crate::sending::{Sending, Tracks};
+use crate::stage::{AudioLane, LocalStream, RemoteStreams, RepairStreams, Stage, VideoLane};
 use crate::{
     AudioSender, AudioSink, Candidate, CandidateType, DescriptionKind, FailReason, MediaKind, PeerConfig, PeerError,
-    PeerEvent, StatsReport, VideoSender, VideoSink, setup, stats_report,
+    PeerEvent, Source, StatsReport, VideoSender, VideoSink, setup, stats_report,
 };
 use rtc::peer_connection::configuration::RTCOfferOptions;
 use rtc::peer_connection::transport::RTCDtlsTransportState;
@@ -53,11 +53,12 @@ impl Inner {
     async fn stats(&self) -> StatsReport {
         let now = Instant::now();
         let stack = self.connection.get_stats(now, StatsSelector::None).await;
-        let (stats, uplink) = {
+        let (stats, share, uplink) = {
             let stage = lock(&self.stage);
-            (stage.stats(), stage.rate_state())
+            let share = stage.is_negotiated(Source::Share).then(|| stage.stats(Source::Share));
+            (stage.stats(Source::Call), share, stage.rate_state())
         };
-        let report = stats_report::build((now - self.created).as_secs_f64(), &stack, stats, uplink);
+        let report = stats_report::build((now - self.created).as_secs_f64(), &stack, stats, share, uplink);
         let (rtcp, stun) =
             (report.remote_inbound_video.round_trip_time_measurements, report.candidate_pair.current_round_trip_time);
         // Until receiver reports come, the connectivity checks know better than a guess.
@@ -82,7 +83,35 @@ pub struct Peer {
     /// The offer on its way does.
     restarting: AtomicBool,
     early: Mutex<Vec<Candidate>>,
+    /// Of what may be shared.
+    share_tracks: Tracks,
+    sharing: tokio::sync::Mutex<Sharing>,
     tasks: Vec<JoinHandle<()>>,
+}
+
+/// The senders of what is shared now.
+#[derive(Default)]
+struct Sharing {
+    video: Option<Arc<dyn RtpSender>>,
+    audio: Option<Arc<dyn RtpSender>>,
+}
+
+/// Where received media goes.
+pub struct Sinks {
+    /// Voices.
+    pub audio: Box<dyn AudioSink>,
+    /// Camera pictures.
+    pub video: Box<dyn VideoSink>,
+    /// The sound of a shared screen.
+    pub screen_audio: Box<dyn AudioSink>,
+    /// Pictures of a shared screen.
+    pub screen: Box<dyn VideoSink>,
+}
+
+impl std::fmt::Debug for Sinks {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Sinks").finish_non_exhaustive()
+    }
 }
 
 impl std::fmt::Debug for Peer {
@@ -92,9 +121,7 @@ impl std::fmt::Debug for Peer {
 }
 
 impl Peer {
-    /// Opens the sockets. Nothing is sent before a local description is made. Must be called within a tokio runtime.
-    ///
-    /// `events` should hold at least 64; see [`PeerEvent`] for what is forgotten when it is full.
+    /// A peer for a call without shared screens: see [`Peer::with_sinks`].
     ///
     /// # Errors
     /// [`PeerError::NoNetwork`] when no socket can be opened.
@@ -104,14 +131,37 @@ impl Peer {
         audio: Box<dyn AudioSink>,
         video: Box<dyn VideoSink>,
     ) -> Result<Self, PeerError> {
+        let screen_audio = Box::new(|_: crate::IncomingAudio| {});
+        let screen = Box::new(|_: crate::IncomingVideo| {});
+        Self::with_sinks(config, events, Sinks { audio, video, screen_audio, screen }).await
+    }
+
+    /// Opens the sockets. Nothing is sent before a local description is made. Must be called within a tokio runtime.
+    ///
+    /// `events` should hold at least 64; see [`PeerEvent`] for what is forgotten when it is full.
+    ///
+    /// # Errors
+    /// [`PeerError::NoNetwork`] when no socket can be opened.
+    pub async fn with_sinks(
+        config: PeerConfig,
+        events: mpsc::Sender<PeerEvent>,
+        sinks: Sinks,
+    ) -> Result<Self, PeerError> {
         let created = Instant::now();
         let outgoing = Arc::new(Outgoing::default());
         outgoing.allow(config.media_allowed);
-        let [audio_ssrc, video_ssrc, rtx, fec] = distinct_ssrcs();
+        let [audio_ssrc, video_ssrc, rtx, fec, share_audio, share_video, share_rtx, share_fec] = distinct_ssrcs();
         let repair = RepairStreams { rtx, fec };
-        let streams = (LocalStream::new(audio_ssrc, None), LocalStream::new(video_ssrc, Some(repair)));
-        let stage =
-            Arc::new(Mutex::new(Stage::new(Arc::clone(&outgoing), events.clone(), (audio, video), streams, created)));
+        let share_repair = RepairStreams { rtx: share_rtx, fec: share_fec };
+        let audio = [
+            AudioLane::new(sinks.audio, LocalStream::new(audio_ssrc, None)),
+            AudioLane::new(sinks.screen_audio, LocalStream::new(share_audio, None)),
+        ];
+        let video = [
+            VideoLane::new(sinks.video, LocalStream::new(video_ssrc, Some(repair))),
+            VideoLane::new(sinks.screen, LocalStream::new(share_video, Some(share_repair))),
+        ];
+        let stage = Arc::new(Mutex::new(Stage::new(Arc::clone(&outgoing), events.clone(), audio, video, created)));
         let poke = Arc::new(Poke::default());
         poke.set_relaying(has_relay(&config));
         let life = Arc::new(Life::new(events.clone(), Arc::clone(&outgoing)));
@@ -129,12 +179,16 @@ impl Peer {
         )
         .await?;
         life.begin();
-        let tracks = (
-            setup::track(MediaKind::Audio, audio_ssrc, None),
-            setup::track(MediaKind::Video, video_ssrc, Some(repair)),
-        );
+        let tracks = Tracks {
+            audio: setup::track(Source::Call, MediaKind::Audio, audio_ssrc, None),
+            video: setup::track(Source::Call, MediaKind::Video, video_ssrc, Some(repair)),
+        };
+        let share_tracks = Tracks {
+            audio: setup::track(Source::Share, MediaKind::Audio, share_audio, None),
+            video: setup::track(Source::Share, MediaKind::Video, share_video, Some(share_repair)),
+        };
         let mut sender = None;
-        for track in [&tracks.0, &tracks.1] {
+        for track in [&tracks.audio, &tracks.video] {
             let track: Arc<dyn TrackLocal> = Arc::clone(track) as Arc<dyn TrackLocal>;
             match connection.add_track(track).await {
                 Ok(added) => sender = Some(added),
@@ -155,7 +209,7 @@ impl Peer {
             poke,
             created,
         });
-        let sending = Sending::new(Arc::clone(&outgoing), Arc::clone(&stage), tracks);
+        let sending = Sending::new(Arc::clone(&outgoing), Arc::clone(&stage), [tracks, share_tracks.clone()]);
         let tasks = vec![tokio::spawn(sending.run()), tokio::spawn(tell_stats(Arc::clone(&inner), events.clone()))];
         Ok(Self {
             inner: Some(inner),
@@ -165,6 +219,8 @@ impl Peer {
             restart: AtomicBool::new(false),
             restarting: AtomicBool::new(false),
             early: Mutex::new(Vec::new()),
+            share_tracks,
+            sharing: tokio::sync::Mutex::default(),
             tasks,
         })
     }
@@ -220,6 +276,8 @@ impl Peer {
             DescriptionKind::Answer => RTCSessionDescription::answer(sdp.to_owned()),
         }
         .map_err(bad)?;
+        // Before the streams appear, so that each is known.
+        lock(&self.stage).set_remote_streams(RemoteStreams::read(sdp));
         connection.set_remote_description(description).await.map_err(bad)?;
         let early = std::mem::take(&mut *self.early());
         for candidate in early {
@@ -329,24 +387,64 @@ impl Peer {
         let before = self.outgoing.is_allowed();
         self.outgoing.allow(allowed);
         if allowed && !before && self.outgoing.is_connected() {
-            lock(&self.stage).tell_key_frame(Instant::now());
+            lock(&self.stage).tell_key_frame(Source::Call, Instant::now());
         }
+    }
+
+    /// Adds a shared screen to what is sent, with or without sound, or takes it away; [`PeerEvent::NegotiationNeeded`] follows
+    /// where that changes anything. Its pictures are held until it is negotiated.
+    ///
+    /// # Errors
+    /// [`PeerError::Closed`], and [`PeerError::Internal`] when the stack refuses.
+    pub async fn set_share(&self, picture: bool, sound: bool) -> Result<(), PeerError> {
+        let connection = self.connection()?;
+        let mut sharing = self.sharing.lock().await;
+        let Sharing { video, audio } = &mut *sharing;
+        for (wanted, sender, track) in
+            [(picture, video, &self.share_tracks.video), (picture && sound, audio, &self.share_tracks.audio)]
+        {
+            match (wanted, sender.take()) {
+                (true, None) => {
+                    let track: Arc<dyn TrackLocal> = Arc::clone(track) as Arc<dyn TrackLocal>;
+                    *sender = Some(connection.add_track(track).await.map_err(internal)?);
+                }
+                (false, Some(gone)) => connection.remove_track(&gone).await.map_err(internal)?,
+                (true, there @ Some(_)) => *sender = there,
+                (false, None) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Where the audio thread puts its packets.
     pub fn audio_sender(&self) -> AudioSender {
-        AudioSender(Arc::clone(&self.outgoing))
+        AudioSender(Arc::clone(&self.outgoing), Source::Call)
     }
 
     /// Where the video-send thread puts its pictures.
     pub fn video_sender(&self) -> VideoSender {
-        VideoSender(Arc::clone(&self.outgoing))
+        VideoSender(Arc::clone(&self.outgoing), Source::Call)
+    }
+
+    /// Where the sound of a shared screen goes.
+    pub fn screen_audio_sender(&self) -> AudioSender {
+        AudioSender(Arc::clone(&self.outgoing), Source::Share)
+    }
+
+    /// Where the pictures of a shared screen go.
+    pub fn screen_sender(&self) -> VideoSender {
+        VideoSender(Arc::clone(&self.outgoing), Source::Share)
     }
 
     /// Asks the other side for a key frame (PLI, RFC 4585, 6.3.1); at most one leaves each 300 ms or two round trips, and it
     /// is asked again until a key frame comes.
     pub fn request_key_frame(&self) {
-        self.outgoing.request_key();
+        self.outgoing.request_key(Source::Call);
+    }
+
+    /// The same of the screen that the other side shares.
+    pub fn request_screen_key_frame(&self) {
+        self.outgoing.request_key(Source::Share);
     }
 
     /// The figures now; the same come each second as [`PeerEvent::Stats`].
@@ -451,9 +549,9 @@ fn check_sdp(sdp: &str) -> Result<(), PeerError> {
     Ok(())
 }
 
-fn distinct_ssrcs() -> [u32; 4] {
+fn distinct_ssrcs() -> [u32; 8] {
     loop {
-        let ssrcs: [u32; 4] = rand::random();
+        let ssrcs: [u32; 8] = rand::random();
         let distinct: HashSet<u32> = ssrcs.into_iter().filter(|ssrc| *ssrc != 0).collect();
         if distinct.len() == ssrcs.len() {
             return ssrcs;

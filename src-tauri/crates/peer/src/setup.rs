@@ -6,7 +6,7 @@ use crate::interceptor::{MediaTap, WireTap};
 use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
 use crate::runtime::{LocalAddresses, PeerRuntime};
 use crate::stage::{RepairStreams, Stage};
-use crate::{MediaKind, PeerError};
+use crate::{MediaKind, PeerError, Source};
 use rtc::ice::mdns::MulticastDnsMode;
 use rtc::interceptor::{ReceiverReportBuilder, Registry, SenderReportBuilder, Slot};
 use rtc::media_stream::MediaStreamTrack;
@@ -26,6 +26,10 @@ use webrtc::peer_connection::{
     SettingEngine, SettingEngineBuilder,
 };
 
+/// The media stream (RFC 8830) of voice and camera.
+pub(crate) const CALL_STREAM: &str = "ahoy";
+/// The media stream of a shared screen and its sound: by it the other side knows them.
+pub(crate) const SHARE_STREAM: &str = "ahoy-screen";
 const OPUS_TYPE: u8 = 111;
 const H264_TYPE: u8 = 102;
 const RTX_TYPE: u8 = 103;
@@ -197,10 +201,19 @@ fn usable(servers: &[IceServer]) -> Vec<RTCIceServer> {
 }
 
 /// A track of ours. Its packets are made by [`crate::sending`].
-pub(crate) fn track(kind: MediaKind, ssrc: u32, repair: Option<RepairStreams>) -> Arc<TrackLocalStaticRTP> {
+pub(crate) fn track(
+    source: Source,
+    kind: MediaKind,
+    ssrc: u32,
+    repair: Option<RepairStreams>,
+) -> Arc<TrackLocalStaticRTP> {
     let (name, stack_kind) = match kind {
         MediaKind::Audio => ("audio", RtpCodecKind::Audio),
         MediaKind::Video => ("video", RtpCodecKind::Video),
+    };
+    let stream = match source {
+        Source::Call => CALL_STREAM,
+        Source::Share => SHARE_STREAM,
     };
     let coding = RTCRtpEncodingParameters {
         rtp_coding_parameters: RTCRtpCodingParameters {
@@ -213,10 +226,10 @@ pub(crate) fn track(kind: MediaKind, ssrc: u32, repair: Option<RepairStreams>) -
         codec: codec(kind),
         ..Default::default()
     };
-    // One stream for both: the other side plays them in sync.
+    // One stream for sound and picture: the other side plays them in sync.
     Arc::new(TrackLocalStaticRTP::new(MediaStreamTrack::new(
-        "ahoy".to_owned(),
-        format!("ahoy-{name}"),
+        stream.to_owned(),
+        format!("{stream}-{name}"),
         name.to_owned(),
         stack_kind,
         vec![coding],

@@ -29,6 +29,9 @@ pub struct StatsReport {
     pub remote_outbound_audio: RemoteOutboundRtp,
     /// The pictures that the other side says it sent.
     pub remote_outbound_video: RemoteOutboundRtp,
+    /// A shared screen and its sound, while there is one either way.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub share: Option<Box<ShareReport>>,
     /// The route in use.
     pub candidate_pair: CandidatePair,
     /// The transport under it.
@@ -36,6 +39,22 @@ pub struct StatsReport {
     /// What the estimator knows of the way out; not W3C's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uplink: Option<RateState>,
+}
+
+/// The figures of a shared screen, as those of the call beside them.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ShareReport {
+    /// Sound received.
+    pub inbound_audio: InboundRtp,
+    /// Pictures received.
+    pub inbound_video: InboundRtp,
+    /// Sound sent.
+    pub outbound_audio: OutboundRtp,
+    /// Pictures sent.
+    pub outbound_video: OutboundRtp,
+    /// Our pictures as the other side received them.
+    pub remote_inbound_video: RemoteInboundRtp,
 }
 
 /// `RTCInboundRtpStreamStats`.

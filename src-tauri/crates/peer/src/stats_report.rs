@@ -1,7 +1,7 @@
 //! The stack's figures and ours, put together into one report.
 
 use crate::stage::StageStats;
-use crate::{CandidatePair, CandidateType, StatsReport, Transport};
+use crate::{CandidatePair, CandidateType, ShareReport, StatsReport, Transport};
 use ahoy_media::rate::RateState;
 use rtc::peer_connection::transport::RTCIceCandidateType;
 use rtc::statistics::report::{RTCStatsReport, RTCStatsReportEntry};
@@ -32,7 +32,13 @@ fn candidate_type(report: &RTCStatsReport, prefix: &str, id: &str) -> Option<Can
 }
 
 /// One report.
-pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, uplink: RateState) -> StatsReport {
+pub(crate) fn build(
+    timestamp: f64,
+    stack: &RTCStatsReport,
+    stage: StageStats,
+    share: Option<StageStats>,
+    uplink: RateState,
+) -> StatsReport {
     let transport = stack.transport();
     let selected = transport.map(|transport| transport.selected_candidate_pair_id.as_str()).unwrap_or_default();
     let pair = match stack.get(selected) {
@@ -73,6 +79,15 @@ pub(crate) fn build(timestamp: f64, stack: &RTCStatsReport, stage: StageStats, u
         remote_inbound_video: stage.remote_video,
         remote_outbound_audio: stage.remote_outbound_audio,
         remote_outbound_video: stage.remote_outbound_video,
+        share: share.map(|share| {
+            Box::new(ShareReport {
+                inbound_audio: share.inbound_audio,
+                inbound_video: share.inbound_video,
+                outbound_audio: share.outbound_audio,
+                outbound_video: share.outbound_video,
+                remote_inbound_video: share.remote_video,
+            })
+        }),
         candidate_pair,
         transport,
         uplink: Some(uplink),

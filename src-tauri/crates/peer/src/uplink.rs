@@ -6,6 +6,7 @@
 //! feedback, reports ───────► Estimator ─► target for the encoders
 //! ```
 
+use crate::Source;
 use crate::rtp::twcc;
 use ahoy_media::rate::{
     ClusterId, Estimator, Feedback, Pacer, PacketKind, RateConfig, RateState, Released, ReportBlock, SentPacket,
@@ -166,6 +167,7 @@ impl Uplink {
         self.pacer.clear(PacketKind::Retransmission);
         self.pacer.clear(PacketKind::Repair);
         self.pacer.clear(PacketKind::Video);
+        self.pacer.clear(PacketKind::Screen);
         self.again = (0.0, None);
     }
 
@@ -176,8 +178,11 @@ impl Uplink {
     }
 
     /// Whether a picture that is encoded now would leave soon.
-    pub(crate) fn may_encode(&self) -> bool {
-        self.pacer.may_encode(PacketKind::Video)
+    pub(crate) fn may_encode(&self, source: Source) -> bool {
+        self.pacer.may_encode(match source {
+            Source::Call => PacketKind::Video,
+            Source::Share => PacketKind::Screen,
+        })
     }
 
     /// What the encoders together may send, headers included: the path's share less what is sent again or to mend.
@@ -270,15 +275,15 @@ mod tests {
     fn pictures_wait_for_the_path_and_the_source_is_told() {
         let now = Instant::now();
         let mut uplink = bound(now);
-        assert!(uplink.may_encode());
+        assert!(uplink.may_encode(Source::Call));
         for _ in 0..200 {
             assert!(uplink.push(now, PacketKind::Video, packet(1_100)));
         }
-        assert!(!uplink.may_encode(), "nearly two seconds wait at the first target");
+        assert!(!uplink.may_encode(Source::Call), "nearly two seconds wait at the first target");
         let sent = run(&mut uplink, now, 200 * MS).len();
         assert!((20..150).contains(&sent), "{sent} packets in 200 ms at first");
         uplink.clear_pictures();
-        assert!(uplink.may_encode());
+        assert!(uplink.may_encode(Source::Call));
     }
 
     #[test]
@@ -302,6 +307,6 @@ mod tests {
             assert!(uplink.push(now, PacketKind::Video, packet(1_100)));
         }
         assert!(run(&mut uplink, now, 2_000 * MS).is_empty());
-        assert!(uplink.may_encode(), "all of it has left");
+        assert!(uplink.may_encode(Source::Call), "all of it has left");
     }
 }

@@ -23,4 +23,6 @@ pub use envelope::{ENVELOPE_VERSION, EnvelopeError, EnvelopeId, Opened, SealErro
 pub use identity::{AhoyId, AhoyIdError, Identity};
 pub use refused::{Refused, RefusedCounts};
 pub use replay::{Age, Arrival, ReplayError, ReplayGuard};
-pub use signal::{CallId, DescriptionKind, HangUpReason, Message, MessageError, PixelSize, Signal, SignalBody};
+pub use signal::{
+    CallId, DescriptionKind, HangUpReason, Message, MessageError, PixelSize, ShareKind, ShareState, Signal, SignalBody,
+};

@@ -105,7 +105,37 @@ pub enum SignalBody {
         /// How large the sender shows the other side's picture. Left out when not known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         view: Option<PixelSize>,
+        /// The sender shows a screen or a window. Left out when it does not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        share: Option<ShareState>,
     },
+    /// Either side: "please share your screen". A person decides.
+    ShareRequest,
+    /// The answer to it: no. A yes is a share.
+    ShareRefused,
+}
+
+/// What somebody shows beside the camera.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ShareState {
+    /// Screen or window.
+    pub kind: ShareKind,
+    /// With the computer's sound. Left out when false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sound: bool,
+    /// The picture stands still and the sound is silent, by the sender's wish. Left out when false.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+}
+
+/// What kind of thing is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ShareKind {
+    /// A whole screen.
+    Screen,
+    /// One window.
+    Window,
 }
 
 /// A size in pixels of the screen. From the network: may be anything, zero among it.
@@ -159,8 +189,20 @@ pub enum MessageError {
 /// Every `type` of [`Message`].
 const MESSAGE_KINDS: [&str; 2] = ["call", "contact-request"];
 /// Every `signal` of [`SignalBody`].
-const SIGNAL_KINDS: [&str; 10] =
-    ["invite", "ringing", "accept", "decline", "busy", "cancel", "hang-up", "description", "candidate", "media-state"];
+const SIGNAL_KINDS: [&str; 12] = [
+    "invite",
+    "ringing",
+    "accept",
+    "decline",
+    "busy",
+    "cancel",
+    "hang-up",
+    "description",
+    "candidate",
+    "media-state",
+    "share-request",
+    "share-refused",
+];
 
 impl Message {
     /// Writes the message as JSON.
@@ -205,7 +247,9 @@ impl Message {
                 | SignalBody::Busy
                 | SignalBody::Cancel
                 | SignalBody::HangUp { .. }
-                | SignalBody::MediaState { .. } => true,
+                | SignalBody::MediaState { .. }
+                | SignalBody::ShareRequest
+                | SignalBody::ShareRefused => true,
             },
         }
     }

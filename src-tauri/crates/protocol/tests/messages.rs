@@ -4,7 +4,8 @@
 mod common;
 
 use ahoy_protocol::{
-    CallId, DescriptionKind, HangUpReason, Message, MessageError, PixelSize, Signal, SignalBody, limits,
+    CallId, DescriptionKind, HangUpReason, Message, MessageError, PixelSize, ShareKind, ShareState, Signal, SignalBody,
+    limits,
 };
 use common::{ada, call, every_message};
 use proptest::prelude::*;
@@ -38,12 +39,19 @@ fn any_body() -> impl Strategy<Value = SignalBody> {
                 index,
                 username_fragment
             }),
-        any::<(bool, bool, bool, bool, Option<(u16, u16)>)>().prop_map(
-            |(microphone, camera, paused, reduced, view)| {
+        any::<(bool, bool, bool, bool, Option<(u16, u16)>, Option<(bool, bool, bool)>)>().prop_map(
+            |(microphone, camera, paused, reduced, view, share)| {
                 let view = view.map(|(width, height)| PixelSize { width, height });
-                SignalBody::MediaState { microphone, camera, paused, reduced, view }
+                let share = share.map(|(window, sound, paused)| ShareState {
+                    kind: if window { ShareKind::Window } else { ShareKind::Screen },
+                    sound,
+                    paused,
+                });
+                SignalBody::MediaState { microphone, camera, paused, reduced, view, share }
             }
         ),
+        Just(SignalBody::ShareRequest),
+        Just(SignalBody::ShareRefused),
     ]
 }
 

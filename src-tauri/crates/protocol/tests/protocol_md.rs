@@ -84,8 +84,8 @@ fn every_example_reads_back_as_it_stands_and_every_kind_has_one() {
     }
     let expected = "app received, app refresh-ice-servers, app send, app sign-in, app watch, message accept, message busy, \
         message cancel, message candidate, message contact-request, message decline, message description, \
-        message hang-up, message invite, message media-state, message ringing, server challenge, server envelope, \
-        server ice-servers, server presence, server refused, server sent, server signed-in";
+        message hang-up, message invite, message media-state, message ringing, message share-refused, \
+        message share-request, server challenge, server envelope, server ice-servers, server presence, server refused, server sent, server signed-in";
     assert_eq!(kinds.into_iter().collect::<Vec<_>>().join(", "), expected);
 }
 

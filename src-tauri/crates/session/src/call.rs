@@ -9,8 +9,8 @@ use crate::negotiation::{Gate, Hopeless, Io, Negotiator, Next, Wish};
 use crate::timing::{CONNECT, RECONNECT, REPAIR_EVERY, REPAIR_HEAD_START, RING, RING_FALLBACK, SETTLE};
 use crate::wire::{Desk, Resend, Wire};
 use crate::{
-    CallView, Candidate, ConnectionId, Delivery, Direction, EndReason, Ended, MediaOn, PeerCommand, PeerEvent, Phase,
-    Role, SendTicket, Tone,
+    CallView, Candidate, ConnectionId, Delivery, Direction, EndReason, Ended, MediaOn, Output, PeerCommand, PeerEvent,
+    Phase, Role, SendTicket, ShareSignal, Tone,
 };
 
 /// Where the call stands, with what only matters there.
@@ -283,6 +283,14 @@ impl Call {
         }
     }
 
+    pub(crate) fn say_of_share(&mut self, said: ShareSignal, desk: &mut Desk) {
+        let body = match said {
+            ShareSignal::Request => SignalBody::ShareRequest,
+            ShareSignal::Refused => SignalBody::ShareRefused,
+        };
+        self.wire.say(desk, body);
+    }
+
     pub(crate) fn network_changed(&mut self, desk: &mut Desk, now: Instant) {
         let (negotiator, mut io) = self.parts(desk);
         negotiator.want(Wish::Restart, &mut io, now);
@@ -523,8 +531,16 @@ impl Call {
                 negotiator.on_remote_candidate(Candidate { candidate, mid, index, username_fragment }, &mut io);
                 None
             }
-            SignalBody::MediaState { microphone, camera, paused, reduced, view } => {
-                self.on_media_state(sequence, MediaOn { microphone, camera, paused, reduced, view }, now);
+            SignalBody::MediaState { microphone, camera, paused, reduced, view, share } => {
+                self.on_media_state(sequence, MediaOn { microphone, camera, paused, reduced, view, share }, now);
+                None
+            }
+            SignalBody::ShareRequest => {
+                self.on_share_signal(ShareSignal::Request, desk);
+                None
+            }
+            SignalBody::ShareRefused => {
+                self.on_share_signal(ShareSignal::Refused, desk);
                 None
             }
         }
@@ -555,7 +571,9 @@ impl Call {
             | SignalBody::Cancel
             | SignalBody::HangUp { .. }
             | SignalBody::Candidate { .. }
-            | SignalBody::MediaState { .. } => {}
+            | SignalBody::MediaState { .. }
+            | SignalBody::ShareRequest
+            | SignalBody::ShareRefused => {}
         }
     }
 
@@ -651,6 +669,14 @@ impl Call {
         self.advance(now);
     }
 
+    fn on_share_signal(&mut self, said: ShareSignal, desk: &mut Desk) {
+        if self.is_accepted() {
+            desk.outputs.push_back(Output::Share(said));
+        } else {
+            desk.counters.out_of_place += 1;
+        }
+    }
+
     fn on_path(&mut self, id: ConnectionId, path: Path, now: Instant) -> Option<Finish> {
         self.connection = Connection::Made(id, path);
         if matches!(path, Path::Up | Path::Flowing) {
@@ -728,11 +754,11 @@ impl Call {
     }
 
     fn tell_media(&mut self, desk: &mut Desk) {
-        let MediaOn { microphone, camera, paused, reduced, view } = self.local;
-        self.wire.say(desk, SignalBody::MediaState { microphone, camera, paused, reduced, view });
+        let MediaOn { microphone, camera, paused, reduced, view, share } = self.local;
+        self.wire.say(desk, SignalBody::MediaState { microphone, camera, paused, reduced, view, share });
     }
 
-    fn is_accepted(&self) -> bool {
+    pub(crate) fn is_accepted(&self) -> bool {
         match self.stage {
             Stage::Calling { .. } | Stage::Ringing { .. } | Stage::Incoming { .. } => false,
             Stage::Connecting(_) | Stage::Active { .. } | Stage::Reconnecting { .. } => true,

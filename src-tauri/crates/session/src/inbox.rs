@@ -130,6 +130,8 @@ fn order_matters(body: &SignalBody) -> bool {
         | SignalBody::Busy
         | SignalBody::Cancel
         | SignalBody::HangUp { .. }
-        | SignalBody::MediaState { .. } => false,
+        | SignalBody::MediaState { .. }
+        | SignalBody::ShareRequest
+        | SignalBody::ShareRefused => false,
     }
 }

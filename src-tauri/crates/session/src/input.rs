@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use ahoy_protocol::{AhoyId, CallId, DescriptionKind, Signal};
 
-use crate::{Candidate, ConnectionId, MediaOn, SendTicket};
+use crate::{Candidate, ConnectionId, MediaOn, SendTicket, ShareSignal};
 
 /// One thing that happened. Anything may come at any time; what does not fit is ignored and counted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,8 @@ pub enum Command {
     HangUp,
     /// What this side sends has changed. Remembered, and told to the other side once the call is accepted.
     SetMedia(MediaOn),
+    /// Ask the other side to share a screen, or say no to its wish that this side does.
+    Share(ShareSignal),
     /// An interface or address of this computer changed: look for a way anew before the old one times out.
     NetworkChanged,
     /// The program is closing: ends the call and takes no other.

@@ -26,6 +26,6 @@ pub mod timing;
 mod wire;
 
 pub use input::{Command, Delivery, Input, PeerEvent, Received, Relation};
-pub use output::{EndReason, Ended, MissedCall, Output, PeerCommand, Role, Tone};
+pub use output::{EndReason, Ended, MissedCall, Output, PeerCommand, Role, ShareSignal, Tone};
 pub use session::Session;
 pub use state::{CallView, Candidate, ConnectionId, Counters, Direction, MediaOn, Phase, SendTicket, State};

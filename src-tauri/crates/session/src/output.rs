@@ -46,10 +46,21 @@ pub enum Output {
     },
     /// A contact called but it did not ring here: the invitation was too old, or another call was on. For history and notice.
     MissedCall(MissedCall),
+    /// The other side said this about sharing a screen.
+    Share(ShareSignal),
     /// The call is over. [`crate::Session::state`] is idle from here on; the engine keeps the page after the call.
     Ended(Ended),
     /// [`crate::Session::state`] differs from before.
     Changed,
+}
+
+/// Words between persons about sharing a screen. Neither begins a share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareSignal {
+    /// "Please share your screen."
+    Request,
+    /// "I do not want to."
+    Refused,
 }
 
 /// Commands for a peer connection, named after the W3C's.

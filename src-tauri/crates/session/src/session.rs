@@ -154,6 +154,7 @@ impl Session {
                 self.finish(Some(finish), now);
             }
             (Command::SetMedia(media), Slot::Taken(call)) => call.set_media(media, &mut self.desk),
+            (Command::Share(said), Slot::Taken(call)) if call.is_accepted() => call.say_of_share(said, &mut self.desk),
             (Command::NetworkChanged, Slot::Taken(call)) => call.network_changed(&mut self.desk, now),
             // Without a call there is nothing to look for.
             (Command::NetworkChanged, Slot::Free | Slot::Closed) => {}
@@ -170,7 +171,8 @@ impl Session {
                 | Command::Answer { .. }
                 | Command::Decline
                 | Command::HangUp
-                | Command::SetMedia(_),
+                | Command::SetMedia(_)
+                | Command::Share(_),
                 Slot::Free | Slot::Taken(_) | Slot::Closed,
             ) => self.desk.counters.refused_commands += 1,
         }
@@ -232,7 +234,9 @@ impl Session {
                 | SignalBody::Accept { .. }
                 | SignalBody::Description { .. }
                 | SignalBody::Candidate { .. }
-                | SignalBody::MediaState { .. },
+                | SignalBody::MediaState { .. }
+                | SignalBody::ShareRequest
+                | SignalBody::ShareRefused,
             ) => {
                 self.desk.counters.unknown_call += 1;
                 if let Some(ended) = ended {

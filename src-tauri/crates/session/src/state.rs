@@ -1,6 +1,6 @@
 //! What there is to show of the call.
 
-use ahoy_protocol::PixelSize;
+use ahoy_protocol::{PixelSize, ShareState};
 use std::time::Instant;
 
 use ahoy_protocol::{AhoyId, CallId};
@@ -91,6 +91,8 @@ pub struct MediaOn {
     pub reduced: bool,
     /// How large this side shows the other's picture, if it says so.
     pub view: Option<PixelSize>,
+    /// A screen or window is shown beside it.
+    pub share: Option<ShareState>,
 }
 
 /// Names one peer connection of this session's life.

@@ -3,7 +3,7 @@
 
 mod common;
 
-use ahoy_protocol::SignalBody;
+use ahoy_protocol::{ShareKind, ShareState, SignalBody};
 use ahoy_session::*;
 use common::{Signalling, World, ms, secs};
 
@@ -215,6 +215,39 @@ fn mute_and_camera_are_told_and_an_older_word_does_not_undo_a_newer() {
     }
     world.run(secs(2));
     assert_eq!(world.view(1).remote, MediaOn::default());
+}
+
+#[test]
+fn a_share_is_told_with_the_media_and_asking_for_one_begins_none() {
+    let mut world = running(16);
+    let share = ShareState { kind: ShareKind::Window, sound: true, paused: false };
+    world.command(0, Command::SetMedia(MediaOn { share: Some(share), ..MediaOn::default() }));
+    world.command(1, Command::Share(ShareSignal::Request));
+    world.run(secs(1));
+    assert_eq!(world.view(1).remote.share, Some(share));
+    assert_eq!(world.ends[0].shares, [ShareSignal::Request]);
+    assert_eq!(world.view(0).remote.share, None, "nothing is shown before somebody wants to");
+    world.command(0, Command::Share(ShareSignal::Refused));
+    world.run(secs(1));
+    assert_eq!(world.ends[1].shares, [ShareSignal::Refused]);
+    world.command(0, Command::SetMedia(MediaOn::default()));
+    world.run(secs(1));
+    assert_eq!(world.view(1).remote.share, None);
+}
+
+#[test]
+fn nobody_is_asked_to_share_before_the_call_is_accepted() {
+    let mut world = World::new(2, 17);
+    world.call(0, 1);
+    world.run(secs(1));
+    world.command(0, Command::Share(ShareSignal::Request));
+    let call = world.view(0).call;
+    let sequence = 40;
+    world.inject(1, 0, ahoy_protocol::Signal { call, sequence, body: SignalBody::ShareRequest }, ms(0));
+    world.run(secs(1));
+    assert!(world.ends[1].shares.is_empty());
+    assert_eq!(world.ends[0].session.counters().refused_commands, 1);
+    assert_eq!(world.ends[1].session.counters().out_of_place, 1);
 }
 
 #[test]

@@ -138,7 +138,7 @@ fn any_body(rng: &mut Rng) -> SignalBody {
         _ => "x".repeat(usize::try_from(rng.below(2000)).unwrap()),
     };
     let kind = if rng.percent(50) { DescriptionKind::Offer } else { DescriptionKind::Answer };
-    match rng.below(12) {
+    match rng.below(14) {
         0 => SignalBody::Invite { name: text(rng), video: rng.percent(50), offer: text(rng) },
         1 => SignalBody::Ringing,
         2 => SignalBody::Accept { video: rng.percent(50) },
@@ -160,12 +160,15 @@ fn any_body(rng: &mut Rng) -> SignalBody {
             index: None,
             username_fragment: rng.percent(50).then(|| text(rng)),
         },
+        11 => SignalBody::ShareRequest,
+        12 => SignalBody::ShareRefused,
         _ => SignalBody::MediaState {
             microphone: rng.percent(50),
             camera: rng.percent(50),
             paused: rng.percent(10),
             reduced: rng.percent(10),
             view: None,
+            share: None,
         },
     }
 }
@@ -234,6 +237,7 @@ fn no_signal_in_any_order_makes_it_panic_or_grow() {
                     | Output::Ring(_)
                     | Output::StrangerRequest { .. }
                     | Output::MissedCall(_)
+                    | Output::Share(_)
                     | Output::Ended(_)
                     | Output::Changed => {}
                 }

@@ -57,6 +57,7 @@ const COUNTERPARTS: &[&str] = &[
     // Of which old Ubuntu has no part named dbus-daemon.
     "dbus",
     "x11-utils",
+    "tesseract-ocr",
     "at-spi2-core",
     "iproute2",
     "iputils-ping",

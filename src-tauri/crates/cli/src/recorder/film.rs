@@ -16,8 +16,27 @@ use super::{Out, open};
 use crate::out::Printer;
 
 pub(super) enum Item {
-    Captured { number: u64, at: Instant },
-    Shown { frame: VideoFrame, at: Instant },
+    Captured {
+        number: u64,
+        at: Instant,
+    },
+    Shown {
+        frame: VideoFrame,
+        at: Instant,
+    },
+    /// A picture of what the other side shares.
+    Shared {
+        frame: VideoFrame,
+        at: Instant,
+    },
+}
+
+/// Where pictures go.
+pub(super) struct Files {
+    /// The camera's, and the time between two of them.
+    pub(super) video: Option<(PathBuf, Duration)>,
+    /// Those of a shared screen.
+    pub(super) share: Option<PathBuf>,
 }
 
 /// A Y4M file. It has one size and a call has many: the wished one in the shape of the first picture.
@@ -60,19 +79,22 @@ pub(super) struct Pictures {
     /// When the last of them was shown.
     written: Option<Instant>,
     film: Out<Film>,
+    share: Out<Film>,
 }
 
 impl Pictures {
     pub(super) fn new(
         printer: Printer,
         frames: bool,
-        video: Option<(PathBuf, Duration)>,
+        files: Files,
         wish: PictureWish,
         waiting: Arc<AtomicUsize>,
     ) -> Self {
+        let Files { video, share } = files;
         let every = video.as_ref().map_or(Duration::ZERO, |(_, every)| *every);
         let film = video.map_or(Out::None, |(path, _)| Out::Wanted(path));
-        Self { printer, clock: Clock::start(), frames, wish, waiting, every, written: None, film }
+        let share = share.map_or(Out::None, Out::Wanted);
+        Self { printer, clock: Clock::start(), frames, wish, waiting, every, written: None, film, share }
     }
 
     pub(super) fn run(mut self, items: &Receiver<Option<Item>>) {
@@ -87,6 +109,7 @@ impl Pictures {
                     self.waiting.fetch_sub(1, Ordering::AcqRel);
                     self.shown(&frame, at);
                 }
+                Item::Shared { frame, at } => self.shared(&frame, at),
             }
         }
     }
@@ -110,6 +133,21 @@ impl Pictures {
                 more["number"] = json!(reading.number);
             }
             self.printer.event(shown_ms, "shown", more, "");
+        }
+    }
+
+    fn shared(&mut self, frame: &VideoFrame, at: Instant) {
+        let picture = &frame.picture;
+        let wish = PictureWish { width: picture.width, height: picture.height, ..self.wish };
+        self.share.write(|path| Film::new(path, picture, wish), |film| film.write(picture));
+        if self.frames {
+            let shown_ms = self.millis(at);
+            let mut more = json!({ "shown_ms": shown_ms, "width": picture.width, "height": picture.height });
+            if let Some(reading) = pattern::read(picture) {
+                more["number"] = json!(reading.number);
+                more["captured_ms"] = json!(reading.unix_ms);
+            }
+            self.printer.event(shown_ms, "share-shown", more, "");
         }
     }
 }

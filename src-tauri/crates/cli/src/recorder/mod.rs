@@ -33,6 +33,8 @@ pub struct Wanted {
     pub frames: bool,
     /// The film, and the time between two of its pictures.
     pub video: Option<(PathBuf, Duration)>,
+    /// The pictures of a shared screen.
+    pub share: Option<PathBuf>,
     /// The sound.
     pub audio: Option<PathBuf>,
 }
@@ -43,6 +45,8 @@ pub struct Recorder {
     sound: Option<Writer<Block>>,
     waiting: Arc<std::sync::atomic::AtomicUsize>,
     frames: bool,
+    /// What is shared is written or told of.
+    shares: bool,
 }
 
 impl Recorder {
@@ -52,13 +56,15 @@ impl Recorder {
     /// When the system gives no thread.
     pub fn start(printer: Printer, wanted: Wanted, wish: PictureWish) -> anyhow::Result<Self> {
         let waiting = Arc::<std::sync::atomic::AtomicUsize>::default();
-        let Wanted { frames, video, audio } = wanted;
-        let pictures = (frames || video.is_some()).then(|| {
-            let pictures = Pictures::new(printer, frames, video, wish, Arc::clone(&waiting));
+        let Wanted { frames, video, share, audio } = wanted;
+        let shares = frames || share.is_some();
+        let pictures = (shares || video.is_some()).then(|| {
+            let files = film::Files { video, share };
+            let pictures = Pictures::new(printer, frames, files, wish, Arc::clone(&waiting));
             Writer::start("pictures", move |items| pictures.run(items))
         });
         let sound = audio.map(|path| Writer::start("sound", move |blocks| sound::write(path, blocks)));
-        Ok(Self { pictures: pictures.transpose()?, sound: sound.transpose()?, waiting, frames })
+        Ok(Self { pictures: pictures.transpose()?, sound: sound.transpose()?, waiting, frames, shares })
     }
 
     /// The callbacks for the engine.
@@ -81,6 +87,13 @@ impl Recorder {
                     return;
                 }
                 waiting.fetch_sub(1, Ordering::AcqRel);
+            }));
+        }
+        if let (Some(pictures), true) = (&self.pictures, self.shares) {
+            let items = pictures.items.clone();
+            // They are few; one that finds no room is left out.
+            taps.screen_shown = Some(Arc::new(move |frame: &VideoFrame, at: Instant| {
+                drop(items.try_send(Some(film::Item::Shared { frame: frame.clone(), at })));
             }));
         }
         if let Some(sound) = &self.sound {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{DeviceKind, Language, Theme, Voice};
+use super::{DeviceKind, Language, ShareChoice, Theme, Voice};
 
 /// A wish. It is carried out by the call task; what came of it shows in the next snapshot, and an impossible wish
 /// comes back as a [`super::Notice`].
@@ -42,6 +42,22 @@ pub enum Command {
     SetCamera { on: bool },
     /// How many pixels the other side's picture is shown with; zero: it is not shown. More are then not sent.
     SetView { width: u16, height: u16 },
+    /// List what can be shown, with thumbnails, from now on; off: no longer. Nothing of it is sent.
+    ListShareSources { on: bool },
+    /// Show this to the other side from now on, instead of what is shown already; the person has consented to just this.
+    StartShare { source: ShareChoice, sound: bool },
+    /// The picture stands still, or goes on.
+    PauseShare { paused: bool },
+    /// Go on with what was shown when the connection was lost.
+    ContinueShare,
+    /// Show nothing any more; also: the reason of an end was read.
+    StopShare,
+    /// The screen was locked: nothing is shown any more.
+    ScreenLocked,
+    /// Ask the other side to share.
+    AskForShare,
+    /// Say no to the other side's wish that this one should share.
+    RefuseShare,
     /// Which device to use.
     ChooseDevice { kind: DeviceKind, device: DeviceChoice },
     /// Look for devices again.

@@ -5,11 +5,16 @@
 mod command;
 mod language;
 mod quality;
+mod share;
 mod snapshot;
 mod voice;
 
 pub use command::{AnswerKind, Command, DeviceChoice};
 pub use language::Language;
 pub use quality::{Quality, QualityCause, QualityFlow, QualityPoint};
+pub use share::{
+    CallShare, LocalShare, RemoteShare, ShareAsked, ShareChoice, ShareKind, SharePicker, ShareSource, ShareSources,
+    Shown,
+};
 pub use snapshot::*;
 pub use voice::Voice;

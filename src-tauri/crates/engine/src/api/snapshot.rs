@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{DeviceChoice, Language, Quality, Voice};
+use super::{CallShare, DeviceChoice, Language, Quality, Voice};
 use crate::event::CallStats;
 
 /// Everything a window shows, but for pictures and levels.
@@ -178,6 +178,8 @@ pub struct Call {
     pub remote: MediaOn,
     /// The caller asked for a picture.
     pub video_wanted: bool,
+    /// What is shown of screens; after the call, why it is shown no longer.
+    pub share: CallShare,
     /// Once media flows.
     pub quality: Option<Quality>,
     /// The last second's statistics under W3C webrtc-stats names, once media flows; after the call its last ones.

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 
 use super::{Desk, Posted, texts};
 use crate::api::{Call, CallPhase, Direction, EndReason, HistoryEntry, Quality, QualityPoint};
-use crate::av::{AudioIn, VideoIn};
+use crate::av::Incoming;
 use crate::connection::{Connection, Told, Work};
 use crate::event::{CallQuality, CallStats, Happened, LimitationDurations, Tone};
 use crate::quality::{Figures, History, Judge, Microphone, Picture, Sides, Steady, advice, sentence};
@@ -20,8 +20,7 @@ use crate::store::{Change, StoredCall};
 /// A peer connection with the media ends that belong to it.
 struct Live {
     connection: Connection,
-    audio_in: AudioIn,
-    video_in: VideoIn,
+    incoming: Incoming,
     /// The media threads serve it.
     served: bool,
     allowed: bool,
@@ -93,6 +92,7 @@ impl Desk {
                 })),
                 Output::StrangerRequest { from, name, age } => self.handle_stranger(from, name, age),
                 Output::MissedCall(missed) => self.handle_missed(&missed),
+                Output::Share(said) => self.handle_share_signal(said),
                 Output::Ended(ended) => self.handle_ended(&ended),
                 Output::Changed => self.handle_changed(),
             }
@@ -151,17 +151,17 @@ impl Desk {
             media_allowed: false,
             ..PeerConfig::new(role)
         };
-        let (audio_in, video_in) = self.av.sinks();
+        let incoming = self.av.sinks();
         // The first of either tells; the session counts only one.
         let told = |inbox: tokio::sync::mpsc::Sender<Posted>| move || drop(inbox.try_send(Posted::MediaArrived(id)));
-        audio_in.on_first(told(self.outlets.inbox.clone()));
-        video_in.on_first(told(self.outlets.inbox.clone()));
+        incoming.audio.on_first(told(self.outlets.inbox.clone()));
+        incoming.video.on_first(told(self.outlets.inbox.clone()));
         let inbox = self.outlets.inbox.clone();
-        let connection = Connection::start(config, audio_in.clone(), video_in.clone(), move |told| {
+        let connection = Connection::start(config, incoming.clone(), move |told| {
             let inbox = inbox.clone();
             async move { drop(inbox.send(Posted::Connection(id, told)).await) }
         });
-        self.calls.live.insert(id, Live { connection, audio_in, video_in, served: false, allowed: false });
+        self.calls.live.insert(id, Live { connection, incoming, served: false, allowed: false });
     }
 
     fn order(&mut self, id: ConnectionId, work: Work) {
@@ -177,8 +177,13 @@ impl Desk {
     }
 
     pub(super) fn request_key_frame(&mut self) {
+        self.order_served(|| Work::RequestKeyFrame);
+    }
+
+    /// Work for the connection that the media threads serve. What is forgotten because it is busy is wished for again.
+    pub(super) fn order_served(&self, work: impl Fn() -> Work) {
         for live in self.calls.live.values().filter(|live| live.served) {
-            live.connection.order(Work::RequestKeyFrame);
+            live.connection.order(work());
         }
     }
 
@@ -187,7 +192,7 @@ impl Desk {
             Told::Made(ends) => {
                 let Some(live) = self.calls.live.get_mut(&id) else { return };
                 live.served = true;
-                self.av.connect(ends, live.audio_in.clone(), &live.video_in);
+                self.av.connect(ends, &live.incoming);
                 if live.allowed {
                     self.av.open_gate();
                 }
@@ -208,6 +213,7 @@ impl Desk {
                 }
             }
             Told::KeyFrameWanted => self.av.key_frame_wanted(),
+            Told::ScreenKeyFrameWanted => self.handle_share_wanted(),
             Told::TargetBitrate(bits) => self.av.set_rate(bits),
             Told::Stats(report) => {
                 if self.calls.live.get(&id).is_some_and(|live| live.served) {
@@ -228,6 +234,7 @@ impl Desk {
         if told.call.is_none() {
             told.call = Some(view.call);
             self.calls.ended = None;
+            self.share.begin_call();
             self.calls.quality = None;
             self.calls.stats = None;
             self.calls.judge = Judge::default();
@@ -256,6 +263,8 @@ impl Desk {
             self.av.remote_camera_off();
         }
         self.av.set_window(view.remote.view.map(|size| (size.width.into(), size.height.into())));
+        self.follow_remote_share(&view);
+        let call = self.call_of(&view);
         self.calls.last = Some(call);
         self.reconcile_devices();
     }
@@ -269,6 +278,7 @@ impl Desk {
         let direction = texts::direction(ended.direction);
         let at_ms = self.clock.unix_ms(ended.started);
         self.remember_call(ended.call, &ended.peer, name.clone(), direction, reason, at_ms, duration_ms);
+        self.end_shares(ended);
         let last = self.calls.last.take();
         let (local, remote) = last.map_or_else(Default::default, |call| (Some(call.local), Some(call.remote)));
         let off = crate::api::MediaOn { microphone: false, camera: false, paused: false };
@@ -281,6 +291,7 @@ impl Desk {
             local: local.unwrap_or(off),
             remote: remote.unwrap_or(off),
             video_wanted: ended.video_wanted,
+            share: self.call_share(),
             quality: self.calls.quality.take(),
             stats: self.calls.stats.take(),
         });

@@ -236,6 +236,7 @@ impl Desk {
             paused,
             reduced: camera && self.devices.picture_reduced,
             view: self.devices.view,
+            share: self.share_state(),
         };
         if self.devices.told != Some(media) {
             self.devices.told = Some(media);
@@ -260,6 +261,12 @@ impl Desk {
                 self.av.set_picture_paused(paused);
             }
             Note::KeyFrameNeeded => self.request_key_frame(),
+            Note::ShareList(found) => self.handle_share_list(&found),
+            Note::Screen(id, event) => self.handle_screen(id, event),
+            Note::ShareSound(id, error) => self.handle_share_sound(id, &error),
+            Note::ScreenSent(at) => self.handle_screen_sent(at),
+            Note::ScreenFirst(at, width, height) => self.handle_screen_first(at, width, height),
+            Note::ScreenKeyFrameNeeded => self.order_served(|| crate::connection::Work::RequestScreenKeyFrame),
             Note::Code(link) => {
                 if self.scanning {
                     self.set_scanning(false);

@@ -10,6 +10,7 @@ mod language;
 mod links;
 mod mail;
 mod people;
+mod share;
 mod snapshot;
 mod texts;
 mod voice;
@@ -24,7 +25,7 @@ use ahoy_protocol::{AhoyId, Identity};
 use ahoy_session::{ConnectionId, Input, Session};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
-use crate::api::{Command, Notice, NoticeTone, QualityPoint, Snapshot};
+use crate::api::{Command, Notice, NoticeTone, QualityPoint, ShareSources, Snapshot};
 use crate::av::{Av, Note};
 use crate::clock::Clock;
 use crate::config::EngineConfig;
@@ -37,6 +38,7 @@ use crate::words::{Phrase, Words};
 use calls::Calls;
 use devices::DeviceDesk;
 use mail::Mail;
+use share::ShareDesk;
 
 /// Notices shown at once; the oldest go, plain ones first.
 const NOTICES: usize = 20;
@@ -66,6 +68,7 @@ pub(crate) enum Posted {
 pub(crate) struct Outlets {
     pub inbox: mpsc::Sender<Posted>,
     pub events: broadcast::Sender<Event>,
+    pub share_sources: watch::Sender<Arc<ShareSources>>,
 }
 
 /// The threads that work with devices.
@@ -90,6 +93,7 @@ pub(crate) struct Desk {
     mail: Mail,
     calls: Calls,
     devices: DeviceDesk,
+    share: ShareDesk,
     card: snapshot::CardCache,
     notices: Vec<Notice>,
     next_notice: u32,
@@ -121,6 +125,7 @@ impl Desk {
             devices: DeviceDesk::new(&config, &store),
             mail: Mail::new(&store),
             calls: Calls::default(),
+            share: ShareDesk::default(),
             card: snapshot::CardCache::default(),
             session: Session::new(me),
             config,
@@ -168,12 +173,14 @@ impl Desk {
                     differs
                 });
             }
-            let wake = [self.wake, self.remember_at, self.devices.wake()].into_iter().flatten().min();
+            let own = [self.wake, self.remember_at, self.devices.wake(), self.share.deadline()];
+            let wake = own.into_iter().flatten().min();
             let posted = tokio::select! {
                 posted = inbox.recv() => posted,
                 () = sleep_until(wake) => {
                     self.remember_if_due();
                     self.devices_due();
+                    self.share_if_due();
                     continue;
                 }
             };

@@ -129,6 +129,7 @@ impl Desk {
                 paused: view.remote.paused,
             },
             video_wanted: view.video_wanted,
+            share: self.call_share(),
             quality: self.calls.quality.clone(),
             stats: self.calls.stats.clone(),
         }

@@ -103,7 +103,17 @@ impl Figures {
     /// All of it as it is told; what is a rate is that of the second since `before`.
     pub fn stats(&self, before: &Self, limitation: &mut LimitationDurations) -> CallStats {
         let was = &self.started_anew(before);
-        let Counts { audio_in, mut video_in, mut video_out, audio_out, av_sync_offset, microphone: _ } = self.counts;
+        let Counts {
+            audio_in,
+            mut video_in,
+            mut video_out,
+            audio_out,
+            av_sync_offset,
+            microphone: _,
+            screen_out,
+            mut screen_in,
+        } = self.counts;
+        screen_in.frames_per_second = self.rate(was, |f| f.counts.screen_in.frames_decoded);
         video_in.frames_per_second = self.rate(was, |f| f.counts.video_in.frames_decoded);
         video_out.frames_per_second = self.rate(was, |f| f.counts.video_out.frames_encoded);
         video_out.source.frames_per_second = self.rate(was, |f| f.counts.video_out.source.frames);
@@ -118,6 +128,8 @@ impl Figures {
             av_sync_offset,
             video_encoder: video_out,
             audio_encoder: audio_out,
+            screen_encoder: screen_out,
+            screen_playout: (screen_in.frames_decoded > 0).then_some(screen_in),
             process: ProcessUsage::now(),
             quality: CallQuality::default(),
         }

@@ -11,6 +11,7 @@ pub mod opus;
 pub mod playout;
 pub mod resample;
 pub mod ring;
+mod stereo;
 mod stretch;
 pub mod voice;
 pub mod wav;
@@ -24,6 +25,7 @@ pub use opus::{Dred, OpusDecoder, OpusEncoder, OpusError, OpusPacket, OpusSettin
 pub use playout::AudioPlayout;
 pub use resample::Resampler;
 pub use ring::RingSound;
+pub use stereo::{STEREO_PACKET_SAMPLES, StereoEncoder};
 pub use voice::{BadMicrophone, MicrophoneHealth, VoiceCounts, VoiceProcessor, VoiceSettings};
 
 /// The rate at which all sound is handled inside, in samples a second.

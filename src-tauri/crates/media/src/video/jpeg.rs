@@ -1,8 +1,8 @@
-//! JPEG straight to planar YUV, for cameras that send MJPEG. libjpeg-turbo supplies the Huffman tables that MJPEG leaves out.
+//! JPEG straight to planar YUV, for cameras that send MJPEG, and back, for thumbnails. libjpeg-turbo supplies the Huffman tables that MJPEG leaves out.
 
 use std::fmt;
 
-use turbojpeg::{Colorspace, Decompressor, Error, Subsamp, YuvImage};
+use turbojpeg::{Colorspace, Compressor, Decompressor, Error, Subsamp, YuvImage};
 
 use super::I420;
 use super::convert::{ConvertError, MAX_SIDE};
@@ -72,6 +72,31 @@ impl JpegDecoder {
     }
 }
 
+/// A picture as a JPEG file (JFIF). `quality` is 1 to 100.
+///
+/// # Errors
+/// [`ConvertError`] for an empty picture or one whose planes do not fit its size.
+pub fn to_jpeg(picture: &I420, quality: u8) -> Result<Vec<u8>, ConvertError> {
+    let (width, height) = (picture.width as usize, picture.height as usize);
+    if !picture.is_consistent() || picture.y.is_empty() {
+        return Err(ConvertError::Shape { width: picture.width, height: picture.height, stride: width });
+    }
+    // JFIF is full range.
+    let luma = picture.y.iter().map(|luma| stretched(*luma, 16, 219, 0));
+    let colour = picture.u.iter().chain(&picture.v).map(|colour| stretched(*colour, 128, 224, 128));
+    let planes: Vec<u8> = luma.chain(colour).collect();
+    let image = YuvImage { pixels: planes.as_slice(), width, align: 1, height, subsamp: Subsamp::Sub2x2 };
+    let failed = |error: Error| ConvertError::Jpeg(error.to_string());
+    let mut compressor = Compressor::new().map_err(failed)?;
+    compressor.set_quality(i32::from(quality.clamp(1, 100))).map_err(failed)?;
+    compressor.compress_yuv_to_vec(image).map_err(failed)
+}
+
+/// Limited range around `from` to full range around `to`.
+fn stretched(limited: u8, from: i32, range: i32, to: i32) -> u8 {
+    (to + (i32::from(limited) - from) * 255 / range).clamp(0, 255) as u8
+}
+
 impl fmt::Debug for JpegDecoder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("JpegDecoder").finish_non_exhaustive()
@@ -124,6 +149,22 @@ fn divide_255(value: u16) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_written_is_read_back_nearly_as_it_was() {
+        let mut picture = I420::black(64, 36);
+        for (place, luma) in picture.y.iter_mut().enumerate() {
+            *luma = 40 + (place % 64) as u8 * 2;
+        }
+        picture.u.fill(100);
+        let jpeg = to_jpeg(&picture, 95).expect("a picture");
+        let mut back = I420::default();
+        JpegDecoder::new().expect("a decoder").decode(&jpeg, &mut back).expect("a JPEG");
+        assert_eq!((back.width, back.height), (64, 36));
+        let worst = |one: &[u8], other: &[u8]| one.iter().zip(other).map(|(a, b)| a.abs_diff(*b)).max().unwrap_or(0);
+        assert!(worst(&picture.y, &back.y) < 8 && worst(&picture.u, &back.u) < 4);
+        assert!(to_jpeg(&I420::default(), 90).is_err());
+    }
 
     #[test]
     fn ranges_are_shrunk_as_bt601_says() {

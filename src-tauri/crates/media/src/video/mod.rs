@@ -12,8 +12,10 @@ pub mod y4m;
 pub use convert::{ConvertError, Converter, PixelFormat, RawPicture};
 pub use frame::{I420, VideoFrame};
 pub use h264::{
-    DecodeError, Decoded, EncodeError, EncodedPicture, H264Decoder, H264Encoder, VideoDecoder, VideoEncoder,
+    DecodeError, Decoded, EncodeError, EncodedPicture, H264Decoder, H264Encoder, ScreenEncoder, VideoDecoder,
+    VideoEncoder,
 };
+pub use jpeg::to_jpeg;
 pub use pattern::{Pattern, PatternReading};
 pub use playout::FrameBuffer;
 pub use scale::Scaler;

@@ -5,7 +5,7 @@
 //! other side cannot bring the two in step. Only the reports' times are put right here; when they leave, and what they
 //! count, stays as it is.
 
-use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK, rtp_time};
+use crate::media::{AUDIO_CLOCK, Source, VIDEO_CLOCK, rtp_time};
 use rtc::rtcp::sender_report::SenderReport;
 use rtc::shared::time::SystemInstant;
 use std::time::{Duration, Instant};
@@ -22,7 +22,15 @@ pub(crate) struct SenderClocks {
     calendar: SystemInstant,
     epoch: Instant,
     video_offset: u32,
-    audio: Option<AudioClock>,
+    /// By [`Source::place`]. All pictures have one clock.
+    audio: [Option<AudioClock>; 2],
+}
+
+/// Whose clock a stream follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    Audio(Source),
+    Video,
 }
 
 /// An RTP time of sound, and when it was captured.
@@ -35,7 +43,7 @@ struct AudioClock {
 impl SenderClocks {
     /// Begins now.
     pub(crate) fn new(now: Instant) -> Self {
-        Self { calendar: SystemInstant::now(now), epoch: now, video_offset: rand::random(), audio: None }
+        Self { calendar: SystemInstant::now(now), epoch: now, video_offset: rand::random(), audio: [None; 2] }
     }
 
     /// The RTP time of a picture taken then.
@@ -44,26 +52,26 @@ impl SenderClocks {
     }
 
     /// A packet of sound leaves whose first sample, of this RTP time, was captured then.
-    pub(crate) fn handle_audio(&mut self, timestamp: u32, captured: Instant) {
-        let Some(before) = self.audio else {
-            self.audio = Some(AudioClock { timestamp, captured });
+    pub(crate) fn handle_audio(&mut self, source: Source, timestamp: u32, captured: Instant) {
+        let clock = &mut self.audio[source.place()];
+        let Some(before) = *clock else {
+            *clock = Some(AudioClock { timestamp, captured });
             return;
         };
         let expected = before.at(timestamp);
         let late = captured.saturating_duration_since(expected).as_secs_f64()
             - expected.saturating_duration_since(captured).as_secs_f64();
         let captured = if late.abs() > JUMP { captured } else { shifted(expected, late / SMOOTHING) };
-        self.audio = Some(AudioClock { timestamp, captured });
+        *clock = Some(AudioClock { timestamp, captured });
     }
 
-    /// Puts a report's times right, if it is about one of these streams and its clock is known.
-    pub(crate) fn correct(&self, report: &mut SenderReport, now: Instant, audio_ssrc: u32, video_ssrc: u32) {
-        let rtp_now = if report.ssrc == video_ssrc {
-            Some(self.video_time(now))
-        } else if report.ssrc == audio_ssrc {
-            self.audio.map(|clock| rtp_time(now, clock.captured, AUDIO_CLOCK, clock.timestamp))
-        } else {
-            None
+    /// Puts the times of a report right that is about a stream of this clock, if the clock is known.
+    pub(crate) fn correct(&self, report: &mut SenderReport, now: Instant, clock: Clock) {
+        let rtp_now = match clock {
+            Clock::Video => Some(self.video_time(now)),
+            Clock::Audio(source) => {
+                self.audio[source.place()].map(|clock| rtp_time(now, clock.captured, AUDIO_CLOCK, clock.timestamp))
+            }
         };
         if let Some(rtp_now) = rtp_now {
             report.rtp_time = rtp_now;
@@ -90,8 +98,8 @@ fn shifted(at: Instant, seconds: f64) -> Instant {
 mod tests {
     use super::*;
 
-    const AUDIO: u32 = 1;
-    const VIDEO: u32 = 2;
+    const AUDIO: Clock = Clock::Audio(Source::Call);
+    const VIDEO: Clock = Clock::Video;
 
     /// The moment after `start` that a report says an RTP time belongs to, seconds.
     fn captured(report: &SenderReport, clocks: &SenderClocks, start: Instant, rtp: u32, clock: u32) -> f64 {
@@ -99,10 +107,10 @@ mod tests {
         ntp + f64::from(rtp.wrapping_sub(report.rtp_time) as i32) / f64::from(clock)
     }
 
-    fn report(clocks: &SenderClocks, ssrc: u32, now: Instant) -> SenderReport {
+    fn report(clocks: &SenderClocks, clock: Clock, now: Instant) -> SenderReport {
         // As the stock reports have it: by the time of leaving.
-        let mut report = SenderReport { ssrc, rtp_time: 12_345, ntp_time: 1, ..SenderReport::default() };
-        clocks.correct(&mut report, now, AUDIO, VIDEO);
+        let mut report = SenderReport { rtp_time: 12_345, ntp_time: 1, ..SenderReport::default() };
+        clocks.correct(&mut report, now, clock);
         report
     }
 
@@ -114,7 +122,11 @@ mod tests {
         for packet in 0..200_u32 {
             // A microphone whose callbacks come up to 8 ms late, and whose sound leaves 40 ms after it was captured.
             let late = ms(u64::from(packet * 7 % 9));
-            clocks.handle_audio((u32::MAX - 90_000).wrapping_add(packet * 960), start + ms(20) * packet + late);
+            clocks.handle_audio(
+                Source::Call,
+                (u32::MAX - 90_000).wrapping_add(packet * 960),
+                start + ms(20) * packet + late,
+            );
         }
         let now = start + ms(4_100);
         let audio = report(&clocks, AUDIO, now);
@@ -126,16 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn another_microphone_is_believed_at_once_and_foreign_reports_are_left_alone() {
+    fn another_microphone_is_believed_at_once_and_what_is_shared_has_its_own_clock() {
         let start = Instant::now();
         let mut clocks = SenderClocks::new(start);
         assert_eq!(report(&clocks, AUDIO, start).rtp_time, 12_345, "no sound was sent yet");
-        clocks.handle_audio(0, start);
+        clocks.handle_audio(Source::Call, 0, start);
         // It stood still for two seconds, and its RTP time with it.
-        clocks.handle_audio(960, start + Duration::from_millis(2_020));
+        clocks.handle_audio(Source::Call, 960, start + Duration::from_millis(2_020));
         let audio = report(&clocks, AUDIO, start + Duration::from_secs(3));
         let said = captured(&audio, &clocks, start, 960, AUDIO_CLOCK);
         assert!((said - 2.02).abs() < 1e-3, "{said}");
-        assert_eq!(report(&clocks, 99, start).rtp_time, 12_345);
+        assert_eq!(report(&clocks, Clock::Audio(Source::Share), start).rtp_time, 12_345);
     }
 }

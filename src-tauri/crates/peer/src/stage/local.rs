@@ -85,6 +85,13 @@ impl LocalStream {
         self.payload_type.map(negotiated).unwrap_or_default()
     }
 
+    /// It is not negotiated any more; its numbers go on where they were if it ever is again (RFC 3711, 9.1: a key stream may
+    /// never be used twice).
+    pub(super) fn unbind(&mut self) {
+        self.payload_type = None;
+        self.forget();
+    }
+
     pub(super) fn bind(&mut self, info: &StreamInfo) {
         self.payload_type = Some(info.payload_type);
         self.rtx_payload_type = info.payload_type_rtx;

@@ -1,5 +1,6 @@
 //! Where media enters and leaves the WebRTC stack: everything between RTP packets and sinks, with time as an argument.
 
+mod lanes;
 mod local;
 mod receiving;
 mod repair;
@@ -8,15 +9,15 @@ mod sending;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use lanes::{AudioLane, RemoteStreams, VideoLane};
 pub(crate) use local::{LocalStream, RepairStreams, rtp_packet};
 
 use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
 use crate::outgoing::Outgoing;
-use crate::rtp::audio_in::AudioIn;
 use crate::rtp::sender_clock::SenderClocks;
-use crate::rtp::video_in::{Conditions, VideoIn};
+use crate::rtp::video_in::Conditions;
 use crate::uplink::Uplink;
-use crate::{AudioSink, Codec, InboundRtp, OutboundRtp, PeerEvent, RemoteInboundRtp, RemoteOutboundRtp, VideoSink};
+use crate::{Codec, InboundRtp, OutboundRtp, PeerEvent, RemoteInboundRtp, RemoteOutboundRtp, Source};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +26,7 @@ use tokio::sync::mpsc;
 /// Before anything was measured.
 const FIRST_RTT: Duration = Duration::from_millis(100);
 
-/// The statistics that this stage keeps.
+/// The statistics that this stage keeps of one source.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct StageStats {
     pub(crate) inbound_audio: InboundRtp,
@@ -44,35 +45,19 @@ pub(crate) struct StageStats {
 pub(crate) struct Stage {
     gate: Arc<Outgoing>,
     events: mpsc::Sender<PeerEvent>,
-    audio_sink: Box<dyn AudioSink>,
-    video_sink: Box<dyn VideoSink>,
-    audio_in: Option<AudioIn>,
-    audio_ssrc: Option<u32>,
-    video_in: Option<VideoIn>,
-    video_ssrc: Option<u32>,
-    /// What the other side reports of its sound and of its pictures.
-    remote_out: (RemoteOutboundRtp, RemoteOutboundRtp),
-    video_rtx_ssrc: Option<u32>,
-    video_fec_ssrc: Option<u32>,
-    pub(crate) audio_out: LocalStream,
-    pub(crate) video_out: LocalStream,
+    /// By [`Source::place`].
+    audio: [AudioLane; 2],
+    /// By [`Source::place`].
+    video: [VideoLane; 2],
+    /// What the other side's description says of its streams.
+    remote: RemoteStreams,
     /// By which our sender reports are put right.
     pub(crate) clocks: SenderClocks,
     uplink: Uplink,
-    /// Of the next picture packet that leaves: given late, so that what the pacer throws away leaves no gap.
-    video_sequence: u16,
     told_target: u64,
     rtt: Option<Duration>,
     /// (middle 32 bits of its NTP time, when it left) of our sender reports.
     reports_sent: VecDeque<(u32, Instant)>,
-    last_key_event: Option<Instant>,
-    key_event_due: Option<Instant>,
-    /// Of the last key frame that was cut into packets.
-    last_key_bytes: usize,
-    /// What key frames had taken of the path's time at the last one, beyond what passed between them.
-    key_frame_debt: Duration,
-    /// Second copies of retransmissions, by when they leave; at most as many as one request can name.
-    copies: VecDeque<(Instant, u16)>,
     /// Feedback to send; emptied after every packet handled.
     writes: VecDeque<rtc::interceptor::Packet>,
     unknown_packets: u64,
@@ -82,36 +67,21 @@ impl Stage {
     pub(crate) fn new(
         gate: Arc<Outgoing>,
         events: mpsc::Sender<PeerEvent>,
-        sinks: (Box<dyn AudioSink>, Box<dyn VideoSink>),
-        streams: (LocalStream, LocalStream),
+        audio: [AudioLane; 2],
+        video: [VideoLane; 2],
         now: Instant,
     ) -> Self {
         Self {
             gate,
             events,
-            audio_sink: sinks.0,
-            video_sink: sinks.1,
-            audio_in: None,
-            audio_ssrc: None,
-            video_in: None,
-            video_ssrc: None,
-            remote_out: Default::default(),
-            video_rtx_ssrc: None,
-            video_fec_ssrc: None,
-            audio_out: streams.0,
-            video_out: streams.1,
+            audio,
+            video,
+            remote: RemoteStreams::default(),
             told_target: 0,
             clocks: SenderClocks::new(now),
             uplink: Uplink::new(now),
-            // Far from the wrap: SRTP receivers guess the rollover counter from the first packet they see (RFC 3711, 3.3.1).
-            video_sequence: rand::random::<u16>() & 0x7FFF,
             rtt: None,
             reports_sent: VecDeque::new(),
-            last_key_event: None,
-            key_event_due: None,
-            last_key_bytes: 0,
-            key_frame_debt: Duration::ZERO,
-            copies: VecDeque::new(),
             writes: VecDeque::new(),
             unknown_packets: 0,
         }
@@ -126,10 +96,12 @@ impl Stage {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Instant) {
-        if self.key_event_due.is_some_and(|due| due <= now) {
-            self.tell_key_frame(now);
+        for source in Source::BOTH {
+            if self.video[source.place()].key_event_due.is_some_and(|due| due <= now) {
+                self.tell_key_frame(source, now);
+            }
+            self.poll_video(source, now);
         }
-        self.poll_video(now);
         self.send_copies(now);
         self.uplink.handle_timeout(now);
         self.tell_target(now);
@@ -137,37 +109,44 @@ impl Stage {
 
     pub(crate) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let path = self.conditions();
-        let video = self.video_in.as_ref().and_then(|video| video.poll_timeout(path));
-        let copy = self.copies.front().map(|(due, _)| *due);
-        [video, copy, self.key_event_due, self.uplink.poll_timeout(now)].into_iter().flatten().min()
+        let lanes = self.video.iter().flat_map(|lane| {
+            let video = lane.input.as_ref().and_then(|video| video.poll_timeout(path));
+            [video, lane.copies.front().map(|(due, _)| *due), lane.key_event_due]
+        });
+        lanes.chain([self.uplink.poll_timeout(now)]).flatten().min()
     }
 
     pub(crate) fn poll_write(&mut self) -> Option<rtc::interceptor::Packet> {
         self.writes.pop_front()
     }
 
-    pub(crate) fn stats(&self) -> StageStats {
-        let (audio_dropped, video_dropped) = self.gate.dropped();
+    pub(crate) fn stats(&self, source: Source) -> StageStats {
+        let (audio_dropped, video_dropped) = match source {
+            Source::Call => self.gate.dropped(),
+            Source::Share => (0, 0),
+        };
         let target_bitrate = self.target() as f64;
+        let (audio, video) = (&self.audio[source.place()], &self.video[source.place()]);
         StageStats {
-            inbound_audio: self.audio_in.as_ref().map(AudioIn::stats).unwrap_or_default(),
-            inbound_video: self.video_in.as_ref().map(VideoIn::stats).unwrap_or_default(),
-            outbound_audio: OutboundRtp {
-                queue_dropped: audio_dropped,
-                target_bitrate,
-                ..self.audio_out.stats.clone()
-            },
-            outbound_video: OutboundRtp {
-                queue_dropped: video_dropped,
-                target_bitrate,
-                ..self.video_out.stats.clone()
-            },
-            codec_audio: self.audio_out.codec("audio/opus", AUDIO_CLOCK, 2),
-            codec_video: self.video_out.codec("video/H264", VIDEO_CLOCK, 0),
-            remote_outbound_audio: self.remote_out.0.clone(),
-            remote_outbound_video: self.remote_out.1.clone(),
-            remote_audio: self.audio_out.remote.clone(),
-            remote_video: self.video_out.remote.clone(),
+            inbound_audio: audio.input.as_ref().map(|audio| audio.stats()).unwrap_or_default(),
+            inbound_video: video.input.as_ref().map(|video| video.stats()).unwrap_or_default(),
+            outbound_audio: OutboundRtp { queue_dropped: audio_dropped, target_bitrate, ..audio.out.stats.clone() },
+            outbound_video: OutboundRtp { queue_dropped: video_dropped, target_bitrate, ..video.out.stats.clone() },
+            codec_audio: audio.out.codec("audio/opus", AUDIO_CLOCK, 2),
+            codec_video: video.out.codec("video/H264", VIDEO_CLOCK, 0),
+            remote_outbound_audio: audio.remote_out.clone(),
+            remote_outbound_video: video.remote_out.clone(),
+            remote_audio: audio.out.remote.clone(),
+            remote_video: video.out.remote.clone(),
         }
+    }
+
+    /// Whether this source of ours is negotiated, or the other side's is.
+    pub(crate) fn is_negotiated(&self, source: Source) -> bool {
+        let (audio, video) = (&self.audio[source.place()], &self.video[source.place()]);
+        video.out.payload_type.is_some()
+            || audio.out.payload_type.is_some()
+            || video.input.is_some()
+            || audio.input.is_some()
     }
 }

@@ -1,9 +1,7 @@
 //! The receiving half: RTP of the other side to the sinks, and what is asked of it in return.
 
 use super::Stage;
-use crate::rtp::audio_in::AudioIn;
-use crate::rtp::twcc;
-use crate::rtp::video_in::VideoIn;
+use crate::Source;
 use rtc::interceptor::StreamInfo;
 use rtc::rtcp::Packet as Rtcp;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -15,19 +13,14 @@ impl Stage {
     /// A stream of the other side appears. A second one of a kind takes the place of the first.
     pub(crate) fn bind_remote(&mut self, info: &StreamInfo) {
         let mime = info.mime_type.to_ascii_lowercase();
-        if [self.video_rtx_ssrc, self.video_fec_ssrc].contains(&Some(info.ssrc)) {
+        if self.video.iter().any(|lane| [lane.rtx_ssrc, lane.fec_ssrc].contains(&Some(info.ssrc))) {
             return;
         }
-        if mime == "audio/opus" && self.audio_ssrc != Some(info.ssrc) {
-            self.audio_ssrc = Some(info.ssrc);
-            self.audio_in = Some(AudioIn::new(info.ssrc));
+        let place = self.remote.source(info.ssrc).place();
+        if mime == "audio/opus" {
+            self.audio[place].bind(info.ssrc);
         } else if mime == "video/h264" {
-            self.video_rtx_ssrc = info.ssrc_rtx.or(self.video_rtx_ssrc);
-            self.video_fec_ssrc = info.ssrc_fec.or(self.video_fec_ssrc);
-            if self.video_ssrc != Some(info.ssrc) {
-                self.video_ssrc = Some(info.ssrc);
-                self.video_in = Some(VideoIn::new(info.ssrc, twcc::extension_of(info)));
-            }
+            self.video[place].bind(info);
         }
     }
 
@@ -39,49 +32,53 @@ impl Stage {
         }
         let rtp::Packet { header, payload } = packet;
         let ssrc = Some(header.ssrc);
-        if ssrc == self.audio_ssrc {
-            if let Some(audio) = &mut self.audio_in
+        if let Some(lane) = self.audio.iter_mut().find(|lane| lane.ssrc == ssrc) {
+            if let Some(audio) = &mut lane.input
                 && let Some(packet) =
                     audio.handle(now, header.sequence_number, header.timestamp, header.marker, payload)
             {
-                self.audio_sink.handle_audio(packet);
+                lane.sink.handle_audio(packet);
             }
             return;
         }
-        let Some(video) = self.video_in.as_mut() else {
-            self.unknown_packets += 1;
-            return;
-        };
-        if ssrc == self.video_ssrc {
-            video.handle(now, &header, payload);
-        } else if ssrc == self.video_rtx_ssrc {
-            video.handle_rtx(now, &header, &payload);
-        } else if ssrc == self.video_fec_ssrc {
-            video.handle_fec(now, &payload);
-        } else {
-            self.unknown_packets += 1;
+        for source in Source::BOTH {
+            let lane = &mut self.video[source.place()];
+            let Some(video) = lane.input.as_mut() else { continue };
+            if ssrc == lane.ssrc {
+                video.handle(now, &header, payload);
+            } else if ssrc == lane.rtx_ssrc {
+                video.handle_rtx(now, &header, &payload);
+            } else if ssrc == lane.fec_ssrc {
+                video.handle_fec(now, &payload);
+            } else {
+                continue;
+            }
+            self.hand_on_video(source);
+            self.poll_video(source, now);
             return;
         }
-        self.hand_on_video();
-        self.poll_video(now);
+        self.unknown_packets += 1;
     }
 
-    fn hand_on_video(&mut self) {
-        if let Some(video) = &mut self.video_in {
+    fn hand_on_video(&mut self, source: Source) {
+        let lane = &mut self.video[source.place()];
+        if let Some(video) = &mut lane.input {
             for ready in video.take_ready() {
-                self.video_sink.handle_video(ready);
+                lane.sink.handle_video(ready);
             }
         }
     }
 
-    pub(super) fn poll_video(&mut self, now: Instant) {
+    pub(super) fn poll_video(&mut self, source: Source, now: Instant) {
         let path = self.conditions();
-        let Some(video) = &mut self.video_in else { return };
+        let sender_ssrc = self.video[Source::Call.place()].out.ssrc;
+        let lane = &mut self.video[source.place()];
+        let Some(video) = &mut lane.input else { return };
         if video.poll_timeout(path).is_none_or(|due| due > now) {
             return;
         }
         let feedback = video.handle_timeout(now, path);
-        let (sender_ssrc, Some(media_ssrc)) = (self.video_out.ssrc, self.video_ssrc) else { return };
+        let Some(media_ssrc) = lane.ssrc else { return };
         let mut packets: Vec<Box<dyn Rtcp>> = Vec::new();
         if !feedback.nack.is_empty() {
             let nacks = nack_pairs_from_sequence_numbers(&feedback.nack);
@@ -93,12 +90,12 @@ impl Stage {
         if !packets.is_empty() {
             self.writes.push_back(rtc::interceptor::Packet::Rtcp(packets));
         }
-        self.hand_on_video();
+        self.hand_on_video(source);
     }
 
     /// The engine wants a key frame from the other side.
-    pub(crate) fn want_key(&mut self, now: Instant) {
-        if let Some(video) = &mut self.video_in {
+    pub(crate) fn want_key(&mut self, source: Source, now: Instant) {
+        if let Some(video) = &mut self.video[source.place()].input {
             video.want_key(now);
         }
     }

@@ -2,9 +2,10 @@
 
 use super::Stage;
 use crate::media::{AUDIO_CLOCK, VIDEO_CLOCK};
+use crate::rtp::sender_clock::Clock;
 use crate::rtp::twcc;
 use crate::uplink::Consequence;
-use crate::{ClockReport, RemoteOutboundRtp};
+use crate::{ClockReport, RemoteOutboundRtp, Source};
 use rtc::rtcp::Packet as Rtcp;
 use rtc::rtcp::payload_feedbacks::full_intra_request::FullIntraRequest;
 use rtc::rtcp::payload_feedbacks::picture_loss_indication::PictureLossIndication;
@@ -36,25 +37,35 @@ impl Stage {
                 self.tell_target(now);
             } else if let Some(nack) = any.downcast_ref::<TransportLayerNack>() {
                 self.handle_nack(now, nack);
-            } else if any.downcast_ref::<PictureLossIndication>().is_some() {
-                self.video_out.stats.pli_count += 1;
-                self.key_frame_asked(now);
-            } else if any.downcast_ref::<FullIntraRequest>().is_some() {
-                self.video_out.stats.fir_count += 1;
-                self.key_frame_asked(now);
+            } else if let Some(pli) = any.downcast_ref::<PictureLossIndication>() {
+                let source = self.asked_source(&[pli.media_ssrc]);
+                self.video[source.place()].out.stats.pli_count += 1;
+                self.key_frame_asked(source, now);
+            } else if let Some(fir) = any.downcast_ref::<FullIntraRequest>() {
+                // RFC 5104, 4.3.1.1: the media are named in the entries.
+                let named: Vec<u32> = fir.fir.iter().map(|entry| entry.ssrc).chain([fir.media_ssrc]).collect();
+                let source = self.asked_source(&named);
+                self.video[source.place()].out.stats.fir_count += 1;
+                self.key_frame_asked(source, now);
             }
         }
+    }
+
+    /// Which of our pictures is meant.
+    fn asked_source(&self, named: &[u32]) -> Source {
+        let share = named.contains(&self.video[Source::Share.place()].out.ssrc);
+        if share { Source::Share } else { Source::Call }
     }
 
     /// The other side says which moment an RTP time of its stream belongs to.
     fn handle_clock(&mut self, report: &SenderReport) {
         let clock = ClockReport { ntp: report.ntp_time, timestamp: report.rtp_time };
-        let stream = if Some(report.ssrc) == self.audio_ssrc {
-            self.audio_sink.handle_clock(clock);
-            &mut self.remote_out.0
-        } else if Some(report.ssrc) == self.video_ssrc {
-            self.video_sink.handle_clock(clock);
-            &mut self.remote_out.1
+        let stream = if let Some(lane) = self.audio.iter_mut().find(|lane| lane.ssrc == Some(report.ssrc)) {
+            lane.sink.handle_clock(clock);
+            &mut lane.remote_out
+        } else if let Some(lane) = self.video.iter_mut().find(|lane| lane.ssrc == Some(report.ssrc)) {
+            lane.sink.handle_clock(clock);
+            &mut lane.remote_out
         } else {
             return;
         };
@@ -70,11 +81,9 @@ impl Stage {
     fn handle_reports(&mut self, now: Instant, reports: &[ReceptionReport]) {
         let mut worst: Option<f64> = None;
         for report in reports {
-            let (stream, clock) = if report.ssrc == self.audio_out.ssrc {
-                (&mut self.audio_out, AUDIO_CLOCK)
-            } else if report.ssrc == self.video_out.ssrc {
-                (&mut self.video_out, VIDEO_CLOCK)
-            } else {
+            let audio = self.audio.iter_mut().map(|lane| (&mut lane.out, AUDIO_CLOCK));
+            let video = self.video.iter_mut().map(|lane| (&mut lane.out, VIDEO_CLOCK));
+            let Some((stream, clock)) = audio.chain(video).find(|(stream, _)| stream.ssrc == report.ssrc) else {
                 continue;
             };
             let loss = f64::from(report.fraction_lost) / 256.0;
@@ -115,12 +124,18 @@ impl Stage {
             Consequence::Nothing => {}
             Consequence::BeginAnew => self.begin_anew(now),
         }
-        self.gate.set_may_encode(self.uplink.may_encode());
+        self.tell_room();
     }
 
     /// Our own sender report leaves: it tells when things were captured.
     pub(crate) fn handle_report_leaving(&mut self, now: Instant, report: &mut SenderReport) {
-        self.clocks.correct(report, now, self.audio_out.ssrc, self.video_out.ssrc);
+        let clocks = Source::BOTH.into_iter().flat_map(|source| {
+            let place = source.place();
+            [(self.audio[place].out.ssrc, Clock::Audio(source)), (self.video[place].out.ssrc, Clock::Video)]
+        });
+        if let Some((_, clock)) = clocks.into_iter().find(|(ssrc, _)| *ssrc == report.ssrc) {
+            self.clocks.correct(report, now, clock);
+        }
         if self.reports_sent.len() >= REPORTS_KEPT {
             self.reports_sent.pop_front();
         }

@@ -4,7 +4,7 @@ use super::Stage;
 use super::local::rtp_packet;
 use crate::rtp::fec::Path;
 use crate::uplink::Leaving;
-use crate::{MediaKind, PeerEvent};
+use crate::{MediaKind, PeerEvent, Source};
 use ahoy_media::rate::{PacketKind, RateState};
 use ahoy_media::units::Bitrate;
 use rtc::interceptor::StreamInfo;
@@ -23,34 +23,50 @@ const KEY_FRAME_WAIT: Duration = Duration::from_secs(2);
 const TARGET_STEP: f64 = 0.03;
 
 impl Stage {
-    /// A stream of ours has been negotiated.
-    pub(crate) fn bind_local(&mut self, info: &StreamInfo) {
+    /// A stream of ours has been negotiated. A shared screen begins with that.
+    pub(crate) fn bind_local(&mut self, info: &StreamInfo, now: Instant) {
         self.uplink.bind(info);
-        if info.ssrc == self.audio_out.ssrc {
-            self.audio_out.bind(info);
-        } else if info.ssrc == self.video_out.ssrc {
-            self.video_out.bind(info);
+        let audio = self.audio.iter_mut().map(|lane| &mut lane.out);
+        let video = self.video.iter_mut().map(|lane| &mut lane.out);
+        if let Some(out) = audio.chain(video).find(|out| out.ssrc == info.ssrc) {
+            out.bind(info);
+        }
+        if self.video[Source::Share.place()].out.ssrc == info.ssrc {
+            self.tell_key_frame(Source::Share, now);
         }
     }
 
     /// SSRC and payload type to send with, once negotiated.
-    pub(crate) fn sending(&self, kind: MediaKind) -> Option<(u32, u8)> {
+    pub(crate) fn sending(&self, source: Source, kind: MediaKind) -> Option<(u32, u8)> {
         let stream = match kind {
-            MediaKind::Audio => &self.audio_out,
-            MediaKind::Video => &self.video_out,
+            MediaKind::Audio => &self.audio[source.place()].out,
+            MediaKind::Video => &self.video[source.place()].out,
         };
         stream.payload_type.map(|payload_type| (stream.ssrc, payload_type))
     }
 
-    /// What waited of the pictures was thrown away: the next one must stand alone.
+    /// What waited of the pictures was thrown away: the next ones must stand alone.
     pub(super) fn begin_anew(&mut self, now: Instant) {
         tracing::debug!(state = ?self.uplink.state(), "what waited is thrown away");
-        // Nothing of before is of use beside the key frame.
-        self.copies.clear();
-        self.video_out.forget();
-        // The cut picture must not look whole to the other side.
-        self.video_sequence = self.video_sequence.wrapping_add(1);
-        self.want_key_frame(now, KEY_FRAME_SPACING);
+        for source in Source::BOTH {
+            let lane = &mut self.video[source.place()];
+            if lane.out.payload_type.is_none() {
+                continue;
+            }
+            // Nothing of before is of use beside the key frame.
+            lane.copies.clear();
+            lane.out.forget();
+            // The cut picture must not look whole to the other side.
+            lane.sequence = lane.sequence.wrapping_add(1);
+            self.want_key_frame(source, now, KEY_FRAME_SPACING);
+        }
+    }
+
+    /// Tells each source whether a picture would leave soon.
+    pub(super) fn tell_room(&self) {
+        for source in Source::BOTH {
+            self.gate.set_may_encode(source, self.uplink.may_encode(source));
+        }
     }
 
     /// Packets take another way than before.
@@ -84,49 +100,64 @@ impl Stage {
     }
 
     /// The other side asks for a key frame.
-    pub(super) fn key_frame_asked(&mut self, now: Instant) {
-        self.want_key_frame(now, self.key_frame_spacing());
+    pub(super) fn key_frame_asked(&mut self, source: Source, now: Instant) {
+        self.want_key_frame(source, now, self.key_frame_spacing(source));
     }
 
-    fn want_key_frame(&mut self, now: Instant, spacing: Duration) {
-        match self.last_key_event {
-            Some(last) if now < last + spacing => self.key_event_due = Some(last + spacing),
-            _ => self.tell_key_frame(now),
+    fn want_key_frame(&mut self, source: Source, now: Instant, spacing: Duration) {
+        let lane = &mut self.video[source.place()];
+        match lane.last_key_event {
+            Some(last) if now < last + spacing => lane.key_event_due = Some(last + spacing),
+            _ => self.tell_key_frame(source, now),
         }
     }
 
     /// How long after the last key frame the next may be asked for. What is asked for within a round trip of it was asked for
     /// before it arrived.
-    fn key_frame_spacing(&self) -> Duration {
-        let owed = self.key_frame_debt.saturating_sub(KEY_FRAME_CREDIT);
+    fn key_frame_spacing(&self, source: Source) -> Duration {
+        let owed = self.video[source.place()].key_frame_debt.saturating_sub(KEY_FRAME_CREDIT);
         KEY_FRAME_SPACING.max(self.rtt_or_guess()).max(owed).min(KEY_FRAME_WAIT)
     }
 
     /// One more key frame like the last: the time of the path's share that it takes.
-    fn owe_key_frame(&mut self, now: Instant) {
-        let since = self.last_key_event.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
-        let bits = self.last_key_bytes as f64 * 8.0;
-        let takes = Duration::from_secs_f64(bits / (self.target().max(1) as f64 * KEY_FRAME_SHARE));
-        self.key_frame_debt = (self.key_frame_debt.saturating_sub(since) + takes).min(2 * KEY_FRAME_WAIT);
+    fn owe_key_frame(&mut self, source: Source, now: Instant) {
+        let target = self.target().max(1) as f64;
+        let lane = &mut self.video[source.place()];
+        let since = lane.last_key_event.map_or(Duration::ZERO, |last| now.saturating_duration_since(last));
+        let bits = lane.last_key_bytes as f64 * 8.0;
+        let takes = Duration::from_secs_f64(bits / (target * KEY_FRAME_SHARE));
+        lane.key_frame_debt = (lane.key_frame_debt.saturating_sub(since) + takes).min(2 * KEY_FRAME_WAIT);
     }
 
     /// Our own encoder must start with a key frame: the gate has opened, or DTLS has come up.
-    pub(crate) fn tell_key_frame(&mut self, now: Instant) {
-        self.owe_key_frame(now);
+    pub(crate) fn tell_key_frame(&mut self, source: Source, now: Instant) {
+        self.owe_key_frame(source, now);
+        let event = match source {
+            Source::Call => PeerEvent::KeyFrameWanted,
+            Source::Share => PeerEvent::ScreenKeyFrameWanted,
+        };
         // When the owner is too busy to take it, try again instead of forgetting.
-        let told = self.events.try_send(PeerEvent::KeyFrameWanted).is_ok();
-        self.key_event_due = (!told).then(|| now + KEY_FRAME_SPACING);
-        self.last_key_event = Some(now);
+        let told = self.events.try_send(event).is_ok();
+        let lane = &mut self.video[source.place()];
+        lane.key_event_due = (!told).then(|| now + KEY_FRAME_SPACING);
+        lane.last_key_event = Some(now);
     }
 
     /// One of our tracks has a packet to send.
     pub(crate) fn handle_outgoing(&mut self, now: Instant, packet: rtp::Packet) {
-        let kind = if packet.header.ssrc == self.audio_out.ssrc { PacketKind::Audio } else { PacketKind::Video };
+        let ssrc = packet.header.ssrc;
+        let kind = if self.audio.iter().any(|lane| lane.out.ssrc == ssrc) {
+            PacketKind::Audio
+        } else if self.video[Source::Share.place()].out.ssrc == ssrc {
+            PacketKind::Screen
+        } else {
+            PacketKind::Video
+        };
         if !self.uplink.push(now, kind, packet) {
             self.uplink.clear_pictures();
             self.begin_anew(now);
         }
-        self.gate.set_may_encode(self.uplink.may_encode());
+        self.tell_room();
     }
 
     /// The packet that leaves now, if one may.
@@ -145,25 +176,23 @@ impl Stage {
                     (packet, PacketKind::Padding, Some(cluster))
                 }
             };
-            if packet.header.ssrc == self.video_out.ssrc {
-                packet.header.sequence_number = self.video_sequence;
-                self.video_sequence = self.video_sequence.wrapping_add(1);
+            if let Some(lane) = self.video.iter_mut().find(|lane| lane.out.ssrc == packet.header.ssrc) {
+                packet.header.sequence_number = lane.sequence;
+                lane.sequence = lane.sequence.wrapping_add(1);
             }
             self.handle_sent(now, &packet);
             self.uplink.send(now, &mut packet, kind, cluster);
             self.protect(now, &packet);
-            self.gate.set_may_encode(self.uplink.may_encode());
+            self.tell_room();
             return Some(packet);
         }
     }
 
     /// A packet leaves as it is on the wire: when its picture is whole, packets that mend it follow.
     fn protect(&mut self, now: Instant, packet: &rtp::Packet) {
-        if packet.header.ssrc != self.video_out.ssrc {
-            return;
-        }
         let path = Path { rtt: self.rtt_or_guess(), loss: self.uplink.own_loss(), roomy: self.uplink.is_roomy() };
-        for repair in self.video_out.protect(now, packet, path) {
+        let Some(lane) = self.video.iter_mut().find(|lane| lane.out.ssrc == packet.header.ssrc) else { return };
+        for repair in lane.out.protect(now, packet, path) {
             // Full: the oldest goes, which is the one that comes too late.
             let _ = self.uplink.push(now, PacketKind::Repair, repair);
         }
@@ -172,7 +201,7 @@ impl Stage {
     /// A packet that carries nothing new, to learn how much passes: one of the last that is not larger, sent once more, so
     /// that it may even be of use; else one of nothing but padding (RFC 3550, 5.1).
     fn padding(&mut self, size: usize) -> Option<rtp::Packet> {
-        let stream = &mut self.video_out;
+        let stream = &mut self.video[Source::Call.place()].out;
         let (ssrc, payload_type) = (stream.rtx_ssrc?, stream.rtx_payload_type?);
         let (again, empty) = match stream.history.padding(size) {
             Some(again) => (again, false),
@@ -188,23 +217,24 @@ impl Stage {
     fn handle_sent(&mut self, now: Instant, packet: &rtp::Packet) {
         let header = &packet.header;
         let size = packet.payload.len() as u64;
-        if header.ssrc == self.video_out.ssrc {
-            let stream = &mut self.video_out;
+        if let Some(lane) = self.video.iter_mut().find(|lane| lane.out.ssrc == header.ssrc) {
+            let stream = &mut lane.out;
             stream.stats.packets_sent += 1;
             stream.stats.bytes_sent += size;
             stream.history.record(now, header.sequence_number, header.timestamp, header.marker, packet.payload.clone());
-        } else if header.ssrc == self.audio_out.ssrc {
-            self.audio_out.stats.packets_sent += 1;
-            self.audio_out.stats.bytes_sent += size;
+        } else if let Some(lane) = self.audio.iter_mut().find(|lane| lane.out.ssrc == header.ssrc) {
+            lane.out.stats.packets_sent += 1;
+            lane.out.stats.bytes_sent += size;
         }
     }
 
     /// A whole picture was cut into packets.
-    pub(crate) fn count_frame(&mut self, key: bool, bytes: usize) {
-        self.video_out.stats.frames_sent += 1;
-        self.video_out.stats.key_frames_sent += u64::from(key);
+    pub(crate) fn count_frame(&mut self, source: Source, key: bool, bytes: usize) {
+        let lane = &mut self.video[source.place()];
+        lane.out.stats.frames_sent += 1;
+        lane.out.stats.key_frames_sent += u64::from(key);
         if key {
-            self.last_key_bytes = bytes;
+            lane.last_key_bytes = bytes;
         }
     }
 }

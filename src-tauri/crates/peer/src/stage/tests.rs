@@ -1,6 +1,7 @@
 //! What the other side's RTCP and RTP make a whole stage do, in virtual time.
 
 use super::*;
+use crate::{AudioSink, VideoSink};
 use ahoy_media::fuzz::begin;
 use bytes::Bytes;
 use rtc::interceptor::StreamInfo;
@@ -12,6 +13,7 @@ use rtc::rtcp::reception_report::ReceptionReport;
 use rtc::rtp;
 
 const VIDEO: u32 = 12;
+const SCREEN: u32 = 22;
 const REMOTE_VIDEO: u32 = 2;
 
 struct Nobody;
@@ -35,10 +37,13 @@ fn stage(now: Instant) -> (Stage, mpsc::Receiver<PeerEvent>) {
     gate.set_connected(true);
     let (events, heard) = mpsc::channel(4_096);
     let repair = RepairStreams { rtx: 13, fec: 14 };
-    let streams = (LocalStream::new(11, None), LocalStream::new(VIDEO, Some(repair)));
-    let mut stage = Stage::new(gate, events, (Box::new(Nobody), Box::new(Nobody)), streams, now);
-    stage.bind_local(&stream(11, "audio/opus"));
-    stage.bind_local(&stream(VIDEO, "video/H264"));
+    let share = RepairStreams { rtx: 23, fec: 24 };
+    let audio = [11, 21].map(|ssrc| AudioLane::new(Box::new(Nobody), LocalStream::new(ssrc, None)));
+    let video = [(VIDEO, repair), (SCREEN, share)]
+        .map(|(ssrc, repair)| VideoLane::new(Box::new(Nobody), LocalStream::new(ssrc, Some(repair))));
+    let mut stage = Stage::new(gate, events, audio, video, now);
+    stage.bind_local(&stream(11, "audio/opus"), now);
+    stage.bind_local(&stream(VIDEO, "video/H264"), now);
     stage.bind_remote(&stream(REMOTE_VIDEO, "video/H264"));
     (stage, heard)
 }
@@ -66,7 +71,7 @@ fn key_frames_that_are_asked_for_without_end_leave_room_for_others() {
         stage.handle_timeout(now);
         for _ in 0..key_frames(&mut heard) {
             told += 1;
-            stage.count_frame(true, key_bytes);
+            stage.count_frame(Source::Call, true, key_bytes);
         }
     }
     let of_path = told as f64 * key_bytes as f64 * 8.0 / (stage.target() as f64 * 10.0);
@@ -125,5 +130,39 @@ fn a_flood_of_packets_that_never_become_a_picture_is_held_only_so_far() {
     println!("{written} answers; the longest packet took {longest:?}");
     // A second of it: what is asked for stays a trickle.
     assert!(written <= 400, "{written} answers to a second of flood");
-    assert!(stage.stats().inbound_video.packets_received >= 40_000);
+    assert!(stage.stats(Source::Call).inbound_video.packets_received >= 40_000);
+}
+
+#[test]
+fn a_share_is_asked_for_its_own_key_frames_and_goes_without_a_trace() {
+    let start = begin();
+    let (mut stage, mut heard) = stage(start);
+    let sdp = "v=0\r\nm=video 9 X 1\r\na=ssrc:2 x\r\nm=video 9 X 1\r\na=msid:ahoy-screen y\r\na=ssrc:5 x\r\n";
+    stage.set_remote_streams(RemoteStreams::read(sdp));
+    stage.bind_remote(&stream(5, "video/H264"));
+    stage.bind_local(&stream(SCREEN, "video/H264"), start);
+    assert!(matches!(heard.try_recv(), Ok(PeerEvent::ScreenKeyFrameWanted)), "it begins with a key frame");
+    assert!(stage.is_negotiated(Source::Share));
+    let ask = |media_ssrc| -> Vec<Box<dyn Rtcp>> {
+        vec![Box::new(PictureLossIndication { sender_ssrc: REMOTE_VIDEO, media_ssrc })]
+    };
+    let start = start + Duration::from_secs(1);
+    stage.handle_rtcp(start, &ask(SCREEN));
+    assert!(matches!(heard.try_recv(), Ok(PeerEvent::ScreenKeyFrameWanted)));
+    stage.handle_rtcp(start, &ask(VIDEO));
+    assert!(matches!(heard.try_recv(), Ok(PeerEvent::KeyFrameWanted)));
+    // A picture that never becomes whole: somebody asks for a key frame for as long as it is there.
+    let header = rtp::header::Header { version: 2, ssrc: 5, payload_type: 100, ..rtp::header::Header::default() };
+    stage.handle_rtp(start, rtp::Packet { header, payload: Bytes::from_static(&[0x41; 90]) });
+    stage.set_remote_streams(RemoteStreams::read(&sdp.replace("a=msid:ahoy-screen y", "a=inactive")));
+    stage.unbind_local(SCREEN);
+    assert!(!stage.is_negotiated(Source::Share));
+    while stage.poll_write().is_some() {}
+    for second in 1..10 {
+        stage.handle_timeout(start + Duration::from_secs(second));
+        assert!(stage.poll_write().is_none(), "something is still asked of a share that is over");
+    }
+    // The same stream again: it is taken in as a new one.
+    stage.set_remote_streams(RemoteStreams::read(sdp));
+    assert!(stage.is_negotiated(Source::Share));
 }

@@ -22,6 +22,8 @@ pub fn straight() -> Bend {
 pub struct Seen {
     pub audio: Mutex<Vec<IncomingAudio>>,
     pub video: Mutex<Vec<IncomingVideo>>,
+    pub screen_audio: Mutex<Vec<IncomingAudio>>,
+    pub screen: Mutex<Vec<IncomingVideo>>,
     pub events: Mutex<Vec<PeerEvent>>,
 }
 
@@ -85,6 +87,22 @@ impl Seen {
             .collect()
     }
 
+    pub fn screens(&self) -> Vec<IncomingPicture> {
+        let pictures = |video: &IncomingVideo| match video {
+            IncomingVideo::Picture(picture) => Some(picture.clone()),
+            IncomingVideo::Broken => None,
+        };
+        self.screen.lock().unwrap().iter().filter_map(pictures).collect()
+    }
+
+    pub fn negotiations(&self) -> usize {
+        self.events(|event| matches!(event, PeerEvent::NegotiationNeeded).then_some(())).len()
+    }
+
+    pub fn screen_keys_wanted(&self) -> usize {
+        self.events(|event| matches!(event, PeerEvent::ScreenKeyFrameWanted).then_some(())).len()
+    }
+
     pub fn breaks(&self) -> usize {
         self.video.lock().unwrap().iter().filter(|v| **v == IncomingVideo::Broken).count()
     }
@@ -129,15 +147,14 @@ pub async fn end(config: PeerConfig) -> End {
     let seen = Arc::new(Seen::default());
     let (events, mut receiver) = mpsc::channel(256);
     let (candidate_out, candidates) = mpsc::unbounded_channel();
-    let (audio, video) = (Arc::clone(&seen), Arc::clone(&seen));
-    let peer = Peer::new(
-        config,
-        events,
-        Box::new(move |packet: IncomingAudio| audio.audio.lock().unwrap().push(packet)),
-        Box::new(move |unit: IncomingVideo| video.video.lock().unwrap().push(unit)),
-    )
-    .await
-    .unwrap();
+    let [audio, video, screen_audio, screen] = std::array::from_fn(|_| Arc::clone(&seen));
+    let sinks = Sinks {
+        audio: Box::new(move |packet: IncomingAudio| audio.audio.lock().unwrap().push(packet)),
+        video: Box::new(move |unit: IncomingVideo| video.video.lock().unwrap().push(unit)),
+        screen_audio: Box::new(move |packet: IncomingAudio| screen_audio.screen_audio.lock().unwrap().push(packet)),
+        screen: Box::new(move |unit: IncomingVideo| screen.screen.lock().unwrap().push(unit)),
+    };
+    let peer = Peer::with_sinks(config, events, sinks).await.unwrap();
     let collected = Arc::clone(&seen);
     let collector = tokio::spawn(async move {
         while let Some(event) = receiver.recv().await {

@@ -94,7 +94,16 @@ pub fn every_message(from: &Identity) -> Vec<Message> {
             index: None,
             username_fragment: Some("AbCd".into()),
         }),
-        call(SignalBody::MediaState { microphone: true, camera: false, paused: false, reduced: false, view: None }),
+        call(SignalBody::MediaState {
+            microphone: true,
+            camera: false,
+            paused: false,
+            reduced: false,
+            view: None,
+            share: None,
+        }),
+        call(SignalBody::ShareRequest),
+        call(SignalBody::ShareRefused),
         Message::ContactRequest { card: card_of(from, "Ada").to_link() },
     ]
 }

@@ -53,6 +53,7 @@ pub struct End {
     pub tone: Option<Tone>,
     pub ended: Vec<Ended>,
     pub missed: Vec<MissedCall>,
+    pub shares: Vec<ShareSignal>,
     pub strangers: Vec<(AhoyId, String)>,
     pub sent: Vec<(usize, Signal)>,
     wake: Option<Instant>,
@@ -111,6 +112,7 @@ impl World {
                 tone: None,
                 ended: Vec::new(),
                 missed: Vec::new(),
+                shares: Vec::new(),
                 strangers: Vec::new(),
                 sent: Vec::new(),
                 wake: None,
@@ -303,6 +305,7 @@ impl World {
                 }
                 Output::StrangerRequest { from, name, .. } => self.ends[end].strangers.push((from, name)),
                 Output::MissedCall(missed) => self.ends[end].missed.push(missed),
+                Output::Share(said) => self.ends[end].shares.push(said),
                 Output::Ended(ended) => self.ends[end].ended.push(ended),
                 Output::Changed => {}
             }

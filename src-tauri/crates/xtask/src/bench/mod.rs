@@ -23,6 +23,8 @@ mod paths;
 mod records;
 #[cfg(target_os = "linux")]
 mod router;
+#[cfg(target_os = "linux")]
+mod screen;
 mod setup_times;
 
 pub use figures::{Figure, Goal};
@@ -33,7 +35,7 @@ pub struct Options {
     /// Install what is missing without asking
     #[arg(long)]
     yes: bool,
-    /// What to measure; all but `busy` and `net`, which take long, when none is named
+    /// What to measure; all but `busy`, `net` and `screen`, which take long, when none is named
     #[arg(value_enum)]
     parts: Vec<Part>,
     /// Calls for the set-up times
@@ -69,6 +71,8 @@ enum Part {
     Busy,
     /// Calls over emulated links, beside Chromium's (needs root)
     Net,
+    /// A page of small text shared over emulated links (needs root, tesseract and Chromium)
+    Screen,
 }
 
 /// Builds at release settings, measures, prints a table.
@@ -77,8 +81,10 @@ enum Part {
 /// When something cannot be built or a call fails.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     prepare(options.yes)?;
-    let wanted =
-        |part| (options.parts.is_empty() && !matches!(part, Part::Busy | Part::Net)) || options.parts.contains(&part);
+    let wanted = |part| {
+        (options.parts.is_empty() && !matches!(part, Part::Busy | Part::Net | Part::Screen))
+            || options.parts.contains(&part)
+    };
     let seconds = options.seconds.unwrap_or(60);
     let mut figures = Vec::new();
     if wanted(Part::Setup) {
@@ -106,6 +112,14 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     if wanted(Part::Net) {
         net::measure(&options.net, options.seconds)?;
+    }
+    #[cfg(target_os = "linux")]
+    if wanted(Part::Screen) {
+        if namespaces::possible() {
+            figures.extend(screen::measure()?);
+        } else {
+            println!("The emulated links need root and network namespaces; that part is left out.");
+        }
     }
     if !figures.is_empty() {
         println!("\n{}", figures::table(&figures));

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use ahoy_media::audio::{
-    AudioPlayout, BLOCK_DURATION, BLOCK_SAMPLES, Block, OpusEncoder, OpusError, OpusSettings, PacketDuration,
+    AudioPlayout, BLOCK_DURATION, BLOCK_SAMPLES, Block, OpusEncoder, OpusError, OpusSettings, PacketDuration, SILENCE,
     samples_to_duration,
 };
 use ahoy_media::rate::budget::AudioPlan;
@@ -25,6 +25,9 @@ const SILENCE_SENT: u32 = 3;
 pub(super) struct Call {
     sender: AudioSender,
     incoming: AudioIn,
+    /// The sound of what the other side shows.
+    shared: AudioIn,
+    shared_playout: Option<AudioPlayout>,
     pub playout: AudioPlayout,
     encoder: OpusEncoder,
     /// RTP time of the next packet's first sample.
@@ -39,10 +42,12 @@ pub(super) struct Call {
 }
 
 impl Call {
-    pub fn new(sender: AudioSender, incoming: AudioIn) -> Result<Self, OpusError> {
+    pub fn new(sender: AudioSender, incoming: AudioIn, shared: AudioIn) -> Result<Self, OpusError> {
         Ok(Self {
             sender,
             incoming,
+            shared,
+            shared_playout: None,
             playout: AudioPlayout::new()?,
             encoder: OpusEncoder::new(OpusSettings::default())?,
             timestamp: rand::random(),
@@ -59,6 +64,32 @@ impl Call {
             let _ =
                 self.playout.push(packet.sequence as u16, packet.timestamp, packet.payload.to_vec(), packet.arrived);
         }
+    }
+
+    /// What the other side shows is heard beside its voice.
+    pub fn mix_shared(&mut self, block: &mut Block, now: Instant) {
+        while let Some(packet) = self.shared.0.try_take() {
+            let playout = match &mut self.shared_playout {
+                Some(playout) => playout,
+                None => match AudioPlayout::new() {
+                    Ok(playout) => self.shared_playout.insert(playout),
+                    Err(error) => return tracing::error!(%error, "no sound of what is shown"),
+                },
+            };
+            let _ = playout.push(packet.sequence as u16, packet.timestamp, packet.payload.to_vec(), packet.arrived);
+        }
+        let Some(playout) = &mut self.shared_playout else { return };
+        let mut shared = SILENCE;
+        playout.pull(&mut shared, now);
+        for (sample, shared) in block.iter_mut().zip(shared) {
+            *sample = (*sample + shared).clamp(-1.0, 1.0);
+        }
+    }
+
+    /// Nothing is shown any more.
+    pub fn end_shared(&mut self) {
+        while self.shared.0.try_take().is_some() {}
+        self.shared_playout = None;
     }
 
     /// Tells what is heard at which moment, and is told how long sound is to wait for the picture.

@@ -50,8 +50,12 @@ pub(super) enum Order {
     Connect {
         sender: AudioSender,
         incoming: AudioIn,
+        /// The sound of what the other side shows.
+        shared: AudioIn,
     },
     Disconnect,
+    /// The other side shows nothing any more.
+    SharedSoundOff,
     /// What is done to the microphone's sound from now on.
     Treat(Treatment),
     /// Sounds from now on beside the call, or no more.

@@ -106,7 +106,12 @@ impl State {
             // Whoever waits for it may be gone; then it is dropped here.
             Order::TakeMicrophone(back) => drop(back.send(self.microphone.take().map(Microphone::into_stream))),
             Order::TakeSpeaker(back) => drop(back.send(self.speaker.take())),
-            Order::Connect { sender, incoming } => self.connect(sender, incoming),
+            Order::Connect { sender, incoming, shared } => self.connect(sender, incoming, shared),
+            Order::SharedSoundOff => {
+                if let Some(call) = &mut self.call {
+                    call.end_shared();
+                }
+            }
             Order::Disconnect => {
                 self.call = None;
                 self.remote_meter = LevelMeter::new();
@@ -123,8 +128,8 @@ impl State {
         true
     }
 
-    fn connect(&mut self, sender: AudioSender, incoming: AudioIn) {
-        match Call::new(sender, incoming) {
+    fn connect(&mut self, sender: AudioSender, incoming: AudioIn, shared: AudioIn) {
+        match Call::new(sender, incoming, shared) {
             Ok(call) => self.call = Some(Box::new(call)),
             Err(error) => tracing::error!(%error, "no sound in this call"),
         }
@@ -183,9 +188,10 @@ impl State {
                 }
                 if call.heard_something {
                     self.remote_meter.push(&block);
-                    if let Some(heard) = &self.heard {
-                        heard(&block, heard_at);
-                    }
+                }
+                call.mix_shared(&mut block, now);
+                if let Some(heard) = self.heard.as_ref().filter(|_| call.heard_something) {
+                    heard(&block, heard_at);
                 }
             }
             if let Some(ring) = &mut self.ring {

@@ -186,14 +186,14 @@ impl fmt::Debug for H264Encoder {
     }
 }
 
-fn check_size(picture: &I420) -> Result<(), EncodeError> {
+pub(super) fn check_size(picture: &I420) -> Result<(), EncodeError> {
     let (width, height) = (picture.width, picture.height);
     let even = width.is_multiple_of(2) && height.is_multiple_of(2);
     let bounded = width.min(height) >= 16 && width.max(height) <= 3_840 && width.min(height) <= 2_160;
     if even && bounded && picture.is_consistent() { Ok(()) } else { Err(EncodeError::Size { width, height }) }
 }
 
-fn codec_error(error: openh264::Error) -> EncodeError {
+pub(super) fn codec_error(error: openh264::Error) -> EncodeError {
     EncodeError::Codec(error.to_string())
 }
 
@@ -206,7 +206,7 @@ fn mean_qp(encoder: &mut Encoder) -> Option<u8> {
 }
 
 /// A picture as the codec's binding wants to see it; `check_size` has vouched for the planes.
-struct Planes<'a>(&'a I420);
+pub(super) struct Planes<'a>(pub(super) &'a I420);
 
 impl YUVSource for Planes<'_> {
     fn dimensions(&self) -> (usize, usize) {

@@ -1,14 +1,17 @@
 //! H.264 behind two traits, so that another codec (AV1 for screens) can stand beside it.
 
+mod change;
 mod decoder;
 mod encoder;
 mod hold;
 pub mod nal;
+mod screen;
 
 use std::time::Instant;
 
 pub use decoder::{H264Decoder, MAX_HEIGHT, MAX_WIDTH};
 pub use encoder::H264Encoder;
+pub use screen::ScreenEncoder;
 
 use super::{I420, VideoFrame};
 use crate::units::{Bitrate, FrameRate};

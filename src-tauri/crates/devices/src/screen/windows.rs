@@ -1,0 +1,7 @@
+//! Windows: not captured yet. Whoever looks for screens is told so.
+
+use super::{ScreenError, Screens};
+
+pub(super) fn screens() -> Result<Box<dyn Screens>, ScreenError> {
+    Err(ScreenError::Unsupported { system: "Windows" })
+}
