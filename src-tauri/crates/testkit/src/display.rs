@@ -34,7 +34,8 @@ impl VirtualDisplay {
     pub fn start(width: u32, height: u32) -> anyhow::Result<Self> {
         // `-displayfd` lets Xvfb choose a free number and tell it.
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-nolisten", "tcp"])
+            // Without `-noreset` it throws out whoever connects while the last program before goes.
+            .args(["-displayfd", "1", "-screen", "0", &format!("{width}x{height}x24"), "-nolisten", "tcp", "-noreset"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
