@@ -18,6 +18,7 @@ export async function open(scene: string | Scene) {
   return {
     ...view,
     bridge,
+    face,
     snapshot: chosen.snapshot,
     /** The engine says something new, and the window has drawn it. */
     tell(change: Partial<Snapshot>) {

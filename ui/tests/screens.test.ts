@@ -694,11 +694,38 @@ describe('what goes wrong', () => {
     expect(screen.getByText(/already running with this profile/)).toBeVisible();
   });
 
-  it('on the way to the engine does not break the window', async () => {
+  const busy = 'Ahoy is busy just now. Try again in a moment.';
+
+  it.each(['contacts', 'in-call', 'ended', 'mini', 'incoming-window'])('a wish that the engine refused is a sentence on %s, said at once', async (scene) => {
+    const { bridge, face } = await open(scene);
+    bridge.command = () => Promise.reject(busy);
+    face.send({ type: 'set-microphone', on: false });
+    face.send({ type: 'set-microphone', on: false });
+    await settled();
+    const notices = within(screen.getByRole('region', { name: 'Messages' }));
+    expect(notices.getAllByText(busy)).toHaveLength(1);
+    // The mini window leaves speaking to the big one for what happens in the call, but this only it knows.
+    expect(screen.getByRole('alert')).toHaveTextContent(busy);
+    await fireEvent.click(notices.getByRole('button', { name: 'Dismiss' }));
+    expect(screen.queryByRole('button', { name: 'Dismiss' })).toBeNull();
+  });
+
+  it('a refusal is not crowded out, and its dismissal is no business of the engine', async () => {
+    const { bridge, face, sent } = await open('notices');
+    bridge.desktop = () => Promise.reject(busy);
+    face.wish({ type: 'set-mini', on: false });
+    await settled();
+    const notice = screen.getAllByText(busy).map((node) => node.closest<HTMLElement>('.notice')).find((node) => node !== null);
+    await fireEvent.click(within(notice!).getByRole('button', { name: 'Dismiss' }));
+    expect(sent('dismiss-notice')).toEqual([]);
+    expect(face.refused).toEqual([]);
+  });
+
+  it('a broken way to the engine is a sentence too', async () => {
     const { bridge } = await open('in-call');
     bridge.command = () => Promise.reject(new Error('gone'));
     press('m');
-    await Promise.resolve();
-    expect(screen.getByRole('main')).toBeVisible();
+    await settled();
+    expect(screen.getByRole('alert')).toHaveTextContent(/Ahoy could not do that/);
   });
 });

@@ -3,7 +3,8 @@ import { announcement, type Announcement } from './announce';
 import type { Bridge } from './bridge';
 import { speak } from './language.svelte';
 import { byName } from './person';
-import type { Call, Command, Desktop, DesktopWish, Levels, Snapshot, Theme } from './types';
+import type { Call, Command, Desktop, DesktopWish, Levels, Notice, Snapshot, Theme } from './types';
+import { t } from './words';
 
 /** What the window knows: the newest snapshot and levels, and the way to send wishes. */
 export class Face {
@@ -14,6 +15,8 @@ export class Face {
   /** Why the engine did not start. */
   failure = $state<string | null>(null);
   said = $state.raw<Announcement | null>(null);
+  /** What was refused on the way to the engine, as notices of this window until they are dismissed; below zero, where the engine has no identifiers. */
+  refused = $state.raw<Notice[]>([]);
 
   constructor(readonly bridge: Bridge) {}
 
@@ -34,12 +37,27 @@ export class Face {
   }
 
   send(command: Command) {
-    // A wish is never answered here: what came of it shows in the next snapshot.
-    void this.bridge.command(command).catch(() => {});
+    // What came of a wish shows in the next snapshot; only that it was not taken is answered here.
+    void this.bridge.command(command).catch((reason) => this.refuse(reason));
   }
 
   wish(wish: DesktopWish) {
-    void this.bridge.desktop(wish).catch(() => {});
+    void this.bridge.desktop(wish).catch((reason) => this.refuse(reason));
+  }
+
+  dismiss(id: number) {
+    if (id < 0) this.refused = this.refused.filter((notice) => notice.id !== id);
+    else this.send({ type: 'dismiss-notice', id });
+  }
+
+  /** The shell's answer is a sentence for the person; anything else is a fault of the way to it. */
+  private refuse(reason: unknown) {
+    const text = typeof reason === 'string' && reason !== '' ? reason : t('notices.not-done');
+    this.said = { text, urgent: true };
+    // Pressed once more, the same does not stand there twice.
+    if (this.refused.some((notice) => notice.sentence.text === text)) return;
+    const id = Math.min(0, ...this.refused.map((notice) => notice.id)) - 1;
+    this.refused = [...this.refused, { id, tone: 'warning', sentence: { key: 'refused', params: {}, text } }];
   }
 }
 
