@@ -585,6 +585,44 @@ describe('in a call', () => {
   });
 });
 
+describe('sharing a screen', () => {
+  it('names what is shown and to whom, with sound off, and sends nothing before its button', async () => {
+    const { sent } = await open('share-choose');
+    press('s');
+    await settled();
+    const dialog = within(screen.getByRole('dialog', { name: 'Share your screen' }));
+    expect(dialog.getByRole('button', { name: 'Share' })).toBeDisabled();
+    await fireEvent.click(dialog.getByRole('radio', { name: 'Firefox – Invoice' }));
+    expect(dialog.getByText('Ben Okafor will see Firefox – Invoice and all that happens in it.')).toBeVisible();
+    expect(dialog.getByRole('switch')).not.toBeChecked();
+    expect(sent('start-share')).toEqual([]);
+    await fireEvent.click(dialog.getByRole('button', { name: 'Share' }));
+    expect(sent('start-share')).toEqual([{ type: 'start-share', source: { type: 'source', id: 'window-7' }, sound: false }]);
+    expect(sent('list-share-sources').map((command) => command.type === 'list-share-sources' && command.on)).toEqual([true, false]);
+  });
+
+  it('is shown for as long as it lasts, and pauses and stops', async () => {
+    const { sent } = await open('share-showing');
+    expect(screen.getByText(/You are showing Screen 1 to Ben Okafor/)).toBeVisible();
+    await fireEvent.click(button('Pause'));
+    await fireEvent.click(button('Stop sharing'));
+    expect(sent('pause-share')).toEqual([{ type: 'pause-share', paused: true }]);
+    expect(sent('stop-share')).toHaveLength(1);
+  });
+
+  it('a wish of the other side is a question that can be refused, never a share', async () => {
+    const { sent } = await open('share-wanted');
+    await fireEvent.click(button('Not now'));
+    expect(sent('refuse-share')).toHaveLength(1);
+    expect(sent('start-share')).toEqual([]);
+  });
+
+  it('of the other side has the window', async () => {
+    await open('share-seen');
+    expect(screen.getByRole('img', { name: "Ben Okafor's screen" })).toBeInTheDocument();
+  });
+});
+
 describe('after a call', () => {
   it('the page says what happened and closes by itself after ten seconds', async () => {
     vi.useFakeTimers();

@@ -1,6 +1,6 @@
 import type { Bridge, LinkCheck, PictureSource } from '../lib/bridge';
 import { decodePicture } from '../lib/picture';
-import type { Command, Desktop, DesktopWish, Levels, QualityPoint, Snapshot } from '../lib/types';
+import type { Command, Desktop, DesktopWish, Levels, QualityPoint, ShareSources, Snapshot } from '../lib/types';
 import { paint } from './pattern';
 
 /** A computer where nothing is set and nothing happened. */
@@ -33,7 +33,7 @@ export class DevBridge implements Bridge {
 
   constructor(
     private snapshot: Snapshot,
-    private options: { failure?: string; pictures?: boolean; level?: number; past?: QualityPoint[]; desktop?: Partial<Desktop> } = {},
+    private options: { failure?: string; pictures?: boolean; level?: number; past?: QualityPoint[]; desktop?: Partial<Desktop>; sources?: ShareSources } = {},
   ) {
     this.desktopNow = { ...noDesktop, ...options.desktop };
   }
@@ -58,6 +58,10 @@ export class DevBridge implements Bridge {
 
   async desktop(wish: DesktopWish) {
     this.wished.push(wish);
+  }
+
+  async shareSources(onSources: (sources: ShareSources) => void) {
+    if (this.options.sources !== undefined) onSources(this.options.sources);
   }
 
   async qualityAfter(atMs: number): Promise<QualityPoint[]> {

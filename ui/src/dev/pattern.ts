@@ -4,13 +4,13 @@ import { PICTURE_HEADER_BYTES, PICTURE_MAGIC } from '../lib/picture';
 type Colour = [number, number, number];
 
 /** Colours of an imagined room with someone in it, one for each side. */
-const ROOMS: Record<PictureSource, { wall: Colour; floor: Colour; lamp: Colour; skin: Colour; shirt: Colour; hair: Colour }> = {
+const ROOMS: Record<'remote' | 'local', { wall: Colour; floor: Colour; lamp: Colour; skin: Colour; shirt: Colour; hair: Colour }> = {
   remote: { wall: [126, 152, 158], floor: [92, 74, 62], lamp: [250, 214, 150], skin: [222, 176, 146], shirt: [52, 82, 116], hair: [58, 40, 32] },
   local: { wall: [168, 146, 128], floor: [70, 78, 90], lamp: [240, 232, 214], skin: [196, 148, 118], shirt: [132, 58, 66], hair: [34, 28, 30] },
 };
 
 function colourAt(which: PictureSource, x: number, y: number, time: number): Colour {
-  const room = ROOMS[which];
+  const room = ROOMS[which.startsWith('remote') ? 'remote' : 'local'];
   const sway = 0.012 * Math.sin(time / 9);
   const dx = x - 0.5 - sway;
   const inside = (cx: number, cy: number, rx: number, ry: number) => ((dx - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1;

@@ -4,7 +4,7 @@ import tr from '../../../src-tauri/crates/engine/words/tr.json';
 import type { View } from '../screens/Home.svelte';
 import { language } from '../lib/language.svelte';
 import { t } from '../lib/words';
-import type { Call, Contact, Desktop, Device, DeviceList, Devices, HistoryEntry, Quality, QualityCause, QualityFlow, QualityPoint, Sentence, Snapshot } from '../lib/types';
+import type { Call, Contact, Desktop, Device, DeviceList, Devices, HistoryEntry, Quality, QualityCause, QualityFlow, QualityPoint, Sentence, ShareSources, Snapshot } from '../lib/types';
 
 /** A screen of the gallery, and what the engine would say to bring it about. */
 export interface Scene {
@@ -13,6 +13,7 @@ export interface Scene {
   view?: View;
   tab?: 'contacts' | 'calls';
   failure?: string;
+  sources?: ShareSources;
   /** Whether cameras give pictures. */
   pictures?: boolean;
   level?: number;
@@ -207,6 +208,16 @@ const inCall = (more: Partial<Call> = {}, rest: Partial<Snapshot> = {}) => home(
 const ended = (more: Partial<Extract<Call['phase'], { type: 'ended' }>>): Call =>
   call({ phase: { type: 'ended', reason: 'hung-up', sentence: said('ended.hung-up'), durationMs: 12 * MINUTE, ...more } });
 
+const sources: ShareSources = {
+  picker: 'own',
+  sound: true,
+  problem: null,
+  sources: [
+    { id: 'screen-1', kind: 'screen', name: 'Screen 1', app: null, icon: null, thumbnail: null, width: 1920, height: 1080 },
+    { id: 'window-7', kind: 'window', name: 'Invoice', app: 'Firefox', icon: null, thumbnail: null, width: 1200, height: 800 },
+  ],
+};
+
 const requests = [
   { id: 'hugo-1a7z-66qe-0t3m', name: 'Hugo', called: true, atMs: Date.now() - 40 * MINUTE },
   { id: 'ines-6b3y-29fd-8k1w', name: 'Inês Duarte', called: false, atMs: Date.now() - 2 * DAY },
@@ -302,6 +313,10 @@ export const scenes: Record<string, () => Scene> = {
   'camera-off': () => ({ snapshot: inCall({ remote: { microphone: true, camera: false, paused: false } }) }),
   mini: () => ({ snapshot: inCall(), route: '#/mini' }),
   'mini-muted': () => ({ snapshot: inCall({ local: { microphone: false, camera: true, paused: false }, remote: { microphone: true, camera: false, paused: false } }), route: '#/mini' }),
+  'share-choose': () => ({ snapshot: inCall(), sources, press: t('share.share') }),
+  'share-showing': () => ({ snapshot: inCall({ share: { ...call().share, local: { type: 'showing', what: { kind: 'screen', name: 'Screen 1', app: null }, sound: false, soundProblem: null, paused: false, sinceMs: Date.now() } } }) }),
+  'share-wanted': () => ({ snapshot: inCall({ share: { ...call().share, wanted: true } }) }),
+  'share-seen': () => ({ snapshot: inCall({ share: { ...call().share, remote: { type: 'showing', kind: 'screen', sound: false, paused: false } } }) }),
   reconnecting: () => ({
     snapshot: inCall({
       phase: { type: 'reconnecting', lostMs: Date.now() - 4200, sinceMs: Date.now() - 5 * MINUTE },

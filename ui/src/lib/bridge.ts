@@ -1,8 +1,8 @@
-import type { Command, Desktop, DesktopWish, Levels, QualityPoint, Snapshot } from './types';
+import type { Command, Desktop, DesktopWish, Levels, QualityPoint, ShareSources, Snapshot } from './types';
 import type { Picture } from './picture';
 
-/** Which pictures: the other side's, or this computer's own camera. */
-export type PictureSource = 'remote' | 'local';
+/** Which pictures: a camera's or a screen's, the other side's or this computer's own. */
+export type PictureSource = 'remote' | 'local' | 'remote-screen' | 'local-screen';
 
 /** What a pasted or scanned link turned out to be. */
 export type LinkCheck =
@@ -29,6 +29,9 @@ export interface Bridge {
 
   /** Sends a wish about the desktop. What comes of it shows in its next state. */
   desktop(wish: DesktopWish): Promise<void>;
+
+  /** Asks for what could be shared, once a window; filled while `list-share-sources` is on. */
+  shareSources(onSources: (sources: ShareSources) => void): Promise<void>;
 
   /** The call's figures, one point a second, that are newer than this Unix time in ms; oldest first, at most ten minutes. */
   qualityAfter(atMs: number): Promise<QualityPoint[]>;

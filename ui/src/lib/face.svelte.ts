@@ -3,7 +3,7 @@ import { announcement, type Announcement } from './announce';
 import type { Bridge } from './bridge';
 import { speak } from './language.svelte';
 import { byName } from './person';
-import type { Call, Command, Desktop, DesktopWish, Levels, Notice, Snapshot, Theme } from './types';
+import type { Call, Command, Desktop, DesktopWish, Levels, Notice, ShareSources, Snapshot, Theme } from './types';
 import { t } from './words';
 
 /** What the window knows: the newest snapshot and levels, and the way to send wishes. */
@@ -15,6 +15,9 @@ export class Face {
   /** Why the engine did not start. */
   failure = $state<string | null>(null);
   said = $state.raw<Announcement | null>(null);
+  /** What could be shared; `null` until it is told. */
+  sources = $state.raw<ShareSources | null>(null);
+  private sourcesAsked = false;
   /** What was refused on the way to the engine, as notices of this window until they are dismissed; below zero, where the engine has no identifiers. */
   refused = $state.raw<Notice[]>([]);
 
@@ -43,6 +46,19 @@ export class Face {
 
   wish(wish: DesktopWish) {
     void this.bridge.desktop(wish).catch((reason) => this.refuse(reason));
+  }
+
+  /** Somebody chooses what to share, or has done so. */
+  listSources(on: boolean) {
+    this.send({ type: 'list-share-sources', on });
+    if (this.sourcesAsked) return;
+    this.sourcesAsked = true;
+    void this.bridge
+      .shareSources((sources) => (this.sources = sources))
+      .catch((reason) => {
+        this.sourcesAsked = false;
+        this.refuse(reason);
+      });
   }
 
   dismiss(id: number) {

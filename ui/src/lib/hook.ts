@@ -24,8 +24,8 @@ declare global {
 }
 
 const none = (): Shown => ({ frames: 0, width: 0, height: 0, number: 0 });
-const newest: Record<PictureSource, Picture | null> = { remote: null, local: null };
-const shown: Record<PictureSource, Shown> = { remote: none(), local: none() };
+const newest: Record<PictureSource, Picture | null> = { remote: null, local: null, 'remote-screen': null, 'local-screen': null };
+const shown: Record<PictureSource, Shown> = { remote: none(), local: none(), 'remote-screen': none(), 'local-screen': none() };
 
 function brightness(which: PictureSource, columns: number, rows: number): number[] | null {
   const picture = newest[which];

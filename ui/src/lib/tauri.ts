@@ -1,7 +1,7 @@
 import { Channel, invoke } from '@tauri-apps/api/core';
 import type { Bridge, LinkCheck, PictureSource } from './bridge';
 import { decodePicture, type Picture } from './picture';
-import type { Command, Desktop, DesktopWish, Levels, QualityPoint, Snapshot } from './types';
+import type { Command, Desktop, DesktopWish, Levels, QualityPoint, ShareSources, Snapshot } from './types';
 
 type Listener = (picture: Picture, shown: () => void) => void;
 
@@ -51,7 +51,7 @@ class Stream {
 
 /** The bridge to the desktop shell. */
 export function tauriBridge(): Bridge {
-  const streams = { remote: new Stream('remote'), local: new Stream('local') };
+  const streams = { remote: new Stream('remote'), local: new Stream('local'), 'remote-screen': new Stream('remote-screen'), 'local-screen': new Stream('local-screen') };
   return {
     async subscribe(onSnapshot, onLevels, onDesktop) {
       const snapshots = new Channel<Snapshot>(onSnapshot);
@@ -64,6 +64,9 @@ export function tauriBridge(): Bridge {
     },
     async desktop(wish: DesktopWish) {
       await invoke('desktop', { wish });
+    },
+    async shareSources(onSources) {
+      await invoke('share_sources', { sources: new Channel<ShareSources>(onSources) });
     },
     async qualityAfter(atMs: number) {
       return await invoke<QualityPoint[]>('quality_after', { atMs });

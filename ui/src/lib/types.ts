@@ -32,6 +32,8 @@ export type { QualityFlow } from '../gen/QualityFlow';
 export type { QualityPoint } from '../gen/QualityPoint';
 export type { RendezvousState } from '../gen/RendezvousState';
 export type { Sentence } from '../gen/Sentence';
+export type { ShareSource } from '../gen/ShareSource';
+export type { ShareSources } from '../gen/ShareSources';
 export type { Snapshot } from '../gen/Snapshot';
 export type { Theme } from '../gen/Theme';
 export type { Update } from '../gen/Update';
