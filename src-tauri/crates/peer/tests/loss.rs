@@ -123,7 +123,8 @@ async fn a_lost_key_frame_recovers() {
     let pictures = pair.callee.seen.pictures();
     println!("{} pictures, {} key frames asked for", pictures.len(), pair.caller.seen.key_frames_wanted());
     assert!(pictures[0].key);
-    assert!(pictures.len() > 20, "{}", pictures.len());
+    // Of 36 in 1.2 s: key frames are rationed, so it may take half a second, and somewhat more on a busy machine.
+    assert!(pictures.len() > 15, "{}", pictures.len());
     pair.close().await;
 }
 
