@@ -1,7 +1,16 @@
 //! Embeds the interface, the icons and what each window may ask of the shell.
 
 fn main() {
-    let commands = &["command", "desktop", "subscribe", "quality_after", "check_link", "pictures", "picture_shown"];
+    let commands = &[
+        "command",
+        "desktop",
+        "subscribe",
+        "quality_after",
+        "check_link",
+        "share_sources",
+        "pictures",
+        "picture_shown",
+    ];
     let attributes = tauri_build::Attributes::new()
         .capabilities_path_pattern("src-tauri/capabilities/**/*")
         .app_manifest(tauri_build::AppManifest::new().commands(commands));

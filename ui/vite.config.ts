@@ -7,7 +7,7 @@ export default defineConfig({
   // The window loads everything from its own origin; the oldest engines are WebKitGTK 2.40 and Safari 16.4.
   build: { target: ['safari16.4', 'chrome111'], outDir: 'dist', emptyOutDir: true, assetsInlineLimit: 0 },
   // The gallery shows the engine's sentences too, and the tests read what the shell says.
-  server: { open: '/gallery.html', fs: { allow: ['.', '../src-tauri/src', '../src-tauri/crates/engine/words'] } },
+  server: { open: '/gallery.html', fs: { allow: ['.', '../src-tauri/src', '../src-tauri/capabilities', '../src-tauri/crates/engine/words'] } },
   test: {
     environment: 'happy-dom',
     include: ['tests/**/*.test.ts'],
