@@ -617,9 +617,39 @@ describe('sharing a screen', () => {
     expect(sent('start-share')).toEqual([]);
   });
 
-  it('of the other side has the window', async () => {
+  it('of the other side has the window, says what it waits for, and is enlarged', async () => {
     await open('share-seen');
-    expect(screen.getByRole('img', { name: "Ben Okafor's screen" })).toBeInTheDocument();
+    const picture = screen.getByRole('img', { name: "Ben Okafor's screen" });
+    expect(screen.getByText("Waiting for Ben Okafor's screen…")).toBeVisible();
+    expect(button('Smaller')).toBeDisabled();
+    await fireEvent.click(button('Larger'));
+    expect(picture.parentElement).toHaveStyle({ width: '150%' });
+    await fireEvent.click(button('Smaller'));
+    expect(picture.parentElement).toHaveStyle({ width: '100%' });
+  });
+
+  it('can be asked for, and the dialog of a wish that is closed is a no', async () => {
+    const { sent, tell, snapshot } = await open('share-choose');
+    press('s');
+    await settled();
+    await fireEvent.click(button('Ask Ben Okafor to share instead'));
+    expect(sent('ask-for-share')).toHaveLength(1);
+    tell({ call: { ...snapshot.call!, share: { ...snapshot.call!.share, wanted: true } } });
+    await fireEvent.click(button('Choose…'));
+    await settled();
+    await fireEvent.click(within(screen.getByRole('dialog')).getByRole('button', { name: 'Close' }));
+    expect(sent('refuse-share')).toHaveLength(1);
+    expect(sent('start-share')).toEqual([]);
+  });
+
+  it('that was interrupted goes on only when told to, and why it stopped is read and put away', async () => {
+    const first = await open('share-interrupted');
+    await fireEvent.click(button('Go on'));
+    expect(first.sent('continue-share')).toHaveLength(1);
+    first.unmount();
+    const { sent } = await open('share-stopped');
+    await fireEvent.click(button('Dismiss'));
+    expect(sent('stop-share')).toHaveLength(1);
   });
 });
 

@@ -316,6 +316,9 @@ export const scenes: Record<string, () => Scene> = {
   'share-choose': () => ({ snapshot: inCall(), sources, press: t('share.share') }),
   'share-showing': () => ({ snapshot: inCall({ share: { ...call().share, local: { type: 'showing', what: { kind: 'screen', name: 'Screen 1', app: null }, sound: false, soundProblem: null, paused: false, sinceMs: Date.now() } } }) }),
   'share-wanted': () => ({ snapshot: inCall({ share: { ...call().share, wanted: true } }) }),
+  'share-asked': () => ({ snapshot: inCall({ share: { ...call().share, asked: { type: 'waiting' } } }) }),
+  'share-interrupted': () => ({ snapshot: inCall({ share: { ...call().share, local: { type: 'interrupted', what: { kind: 'screen', name: 'Screen 1', app: null }, sound: false } } }) }),
+  'share-stopped': () => ({ snapshot: inCall({ share: { ...call().share, local: { type: 'off', why: said('share.window-closed', { what: 'Invoice' }) } } }) }),
   'share-seen': () => ({ snapshot: inCall({ share: { ...call().share, remote: { type: 'showing', kind: 'screen', sound: false, paused: false } } }) }),
   reconnecting: () => ({
     snapshot: inCall({

@@ -3,6 +3,9 @@ import type { Bridge, LinkCheck, PictureSource } from './bridge';
 import { decodePicture, type Picture } from './picture';
 import type { Command, Desktop, DesktopWish, Levels, QualityPoint, ShareSources, Snapshot } from './types';
 
+/** A screen that stands still sends one picture: should it come just before somebody looks, it is kept so long. */
+const KEPT_MS = 3000;
+
 type Listener = (picture: Picture, shown: () => void) => void;
 
 /** One stream of pictures from the shell, shared by every canvas that shows it. */
@@ -11,12 +14,16 @@ class Stream {
   /** Messages not reported as shown yet: nobody listened, or they wait for their turn on screen. */
   private owed = 0;
   private opened = false;
+  private kept: { picture: Picture; at: number } | null = null;
 
   constructor(private which: PictureSource) {}
 
   listen(listener: Listener): () => void {
     this.listeners.add(listener);
+    const kept = this.kept;
+    this.kept = null;
     if (!this.opened) this.open();
+    else if (kept !== null && performance.now() - kept.at < KEPT_MS) listener(kept.picture, () => this.settle());
     else this.settle();
     return () => this.listeners.delete(listener);
   }
@@ -37,6 +44,7 @@ class Stream {
       this.settle();
       return;
     }
+    this.kept = this.listeners.size === 0 && this.which === 'remote-screen' ? { picture, at: performance.now() } : null;
     for (const listener of this.listeners) listener(picture, () => this.settle());
   }
 
