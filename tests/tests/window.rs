@@ -114,3 +114,58 @@ fn the_keyboard_alone_answers_mutes_and_declines() -> anyhow::Result<()> {
     ben.page.press('m')?;
     ada.wait_for_text("Ben is muted")
 }
+
+#[test]
+fn a_screen_is_chosen_consented_to_seen_and_stopped() -> anyhow::Result<()> {
+    let world = World::new()?;
+    let server = Rendezvous::start()?;
+    let (ada_profile, ben_profile) = ada_and_ben(world.folder.path(), &server.url)?;
+    let ada = world.window(&ada_profile.folder, &server.url, "none", "tone:440")?;
+    let ben = world.window(&ben_profile.folder, &server.url, "none", "tone:440")?;
+    world.display.arrange("Ahoy", SIZE.0);
+    ada.wait_for_text("Online")?;
+    ada.click_named("Call Ben with sound only")?;
+    ben.click_named("Accept")?;
+    ada.wait_for_named("Mute microphone")?;
+
+    // Ben asks; that opens nothing by itself.
+    ben.click_named("Share your screen")?;
+    ben.click_text("Ask Ada to share instead")?;
+    ada.wait_for_text("Ben asks to see your screen")?;
+    world.picture("share-asked")?;
+    ada.click_text("Choose…")?;
+    ada.page.wait_for(
+        "a screen with its thumbnail",
+        "return document.querySelector('dialog [role=radiogroup] label .thumbnail img') !== null",
+        LIMIT,
+    )?;
+    let shown = "return window.__ahoy.shown['remote-screen'].frames";
+    assert_eq!(ben.page.run(shown, &[])?, 0, "nothing is seen before consent");
+    ada.page.run("document.querySelector('dialog input[type=radio]').click()", &[])?;
+    ada.wait_for_text("Ben will see")?;
+    let sound = ada.page.run("return document.querySelector('dialog [role=switch]')?.checked ?? false", &[])?;
+    assert_eq!(sound, false, "sound is off by default");
+    world.picture("share-consent")?;
+    assert_eq!(ben.page.run(shown, &[])?, 0, "nothing is seen before consent");
+    ada.page.run("document.querySelector('dialog .button.primary').click()", &[])?;
+
+    ada.wait_for_text("You are showing")?;
+    ben.page.wait_for("a picture of the screen", "return window.__ahoy.shown['remote-screen'].frames > 0", LIMIT)?;
+    let seen = ben.page.run("return window.__ahoy.shown['remote-screen']", &[])?;
+    assert_eq!(
+        (seen["width"].as_u64(), seen["height"].as_u64()),
+        (Some(u64::from(SIZE.0) * 2), Some(u64::from(SIZE.1) + 40))
+    );
+    world.picture("share-seen")?;
+
+    ada.click_text("Pause")?;
+    ben.wait_for_text("Ada has paused the screen")?;
+    ada.click_text("Go on")?;
+    ben.page.wait_for("the end of the pause", "return !document.body.innerText.includes('has paused')", LIMIT)?;
+
+    ada.click_text("Stop sharing")?;
+    ada.page.wait_for("the end of the line", "return document.querySelector('[data-share]') === null", LIMIT)?;
+    let gone = "return document.querySelector('canvas[data-which=remote-screen]') === null";
+    ben.page.wait_for("the end of the picture", gone, LIMIT)?;
+    world.picture("share-stopped")
+}
