@@ -46,8 +46,24 @@ impl VirtualDisplay {
         BufReader::new(output).read_line(&mut number)?;
         anyhow::ensure!(!number.trim().is_empty(), "Xvfb ended before it was ready");
         let name = format!(":{}", number.trim());
-        let manager = Command::new("openbox").env("DISPLAY", &name).stderr(Stdio::null()).spawn().ok().map(Guarded);
+        let manager = Self::window_manager(&name);
         Ok(Self { name, _manager: manager, _server: server })
+    }
+
+    /// Starts the window manager, where there is one, and waits until it manages: a window that asks to be shown while
+    /// it is still starting is forgotten, and never seen.
+    fn window_manager(display: &str) -> Option<Guarded> {
+        let mut manager = Command::new("openbox")
+            .args(["--startup", "echo ready"])
+            .env("DISPLAY", display)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let output = manager.stdout.take();
+        let manager = Guarded(manager);
+        let _ = BufReader::new(output?).read_line(&mut String::new());
+        Some(manager)
     }
 
     /// The value of `DISPLAY`.
