@@ -11,8 +11,16 @@ use crate::run;
 /// Edges in pixels: what desktops' icon themes and Windows' shell ask for.
 const SIZES: &[u32] = &[16, 24, 32, 48, 64, 128, 256, 512];
 
-/// The tray's drawings and their edges in pixels. macOS takes shapes, of 22 points at two pixels a point.
-const TRAY: &[(&str, u32)] = &[("tray", 64), ("tray-muted", 64), ("tray-template", 44), ("tray-muted-template", 44)];
+/// The tray's drawings, their edges in pixels, and the pictures' names; the program's `desktop/tray/icon.rs` takes them in.
+/// macOS wants shapes, of 22 points at two pixels a point.
+const TRAY: &[(&str, u32, &str)] = &[
+    ("tray", 32, "tray-small"),
+    ("tray", 64, "tray"),
+    ("tray-muted", 32, "tray-muted-small"),
+    ("tray-muted", 64, "tray-muted"),
+    ("tray-template", 44, "tray-template"),
+    ("tray-muted-template", 44, "tray-muted-template"),
+];
 
 /// Makes all pictures anew.
 ///
@@ -60,7 +68,7 @@ fn folder() -> PathBuf {
 
 fn names() -> Vec<String> {
     let sizes = SIZES.iter().map(|edge| format!("{edge}x{edge}.png"));
-    let tray = TRAY.iter().map(|(name, _)| format!("{name}.png"));
+    let tray = TRAY.iter().map(|(_, _, name)| format!("{name}.png"));
     sizes.chain(tray).chain(["icon.icns".to_owned(), "icon.ico".to_owned()]).collect()
 }
 
@@ -73,8 +81,8 @@ fn draw(into: &Path) -> anyhow::Result<()> {
     for name in ["icon.icns", "icon.ico"] {
         std::fs::copy(work.path().join(name), into.join(name)).with_context(|| format!("no {name} was made"))?;
     }
-    for (name, edge) in TRAY {
-        render(name, work.path(), &["--png", &edge.to_string()])?;
+    for (drawing, edge, name) in TRAY {
+        render(drawing, work.path(), &["--png", &edge.to_string()])?;
         std::fs::copy(work.path().join(format!("{edge}x{edge}.png")), into.join(format!("{name}.png")))?;
     }
     Ok(())
@@ -103,7 +111,7 @@ mod tests {
             let png = std::fs::read(folder().join(format!("{edge}x{edge}.png"))).unwrap();
             assert_eq!(size(&png), (*edge, *edge));
         }
-        for (name, edge) in TRAY {
+        for (_, edge, name) in TRAY {
             assert_eq!(size(&std::fs::read(folder().join(format!("{name}.png"))).unwrap()), (*edge, *edge));
         }
     }

@@ -1,15 +1,18 @@
-//! The program's icon with a small sign in its corner, drawn rather than kept as files.
+//! The tray's pictures, which `cargo xtask icons` makes of their drawings; a call and a ring add a sign in the corner.
 
 use tauri::image::Image;
 
 use crate::desktop::controls::Standing;
 
-/// Teal of a call, red of a closed microphone, amber of a ring: as in the interface's tokens.
+/// Teal of a call, amber of a ring: as in the interface's tokens.
 const CALL: [u8; 3] = [0x2c, 0xc5, 0xb6];
-const MUTED: [u8; 3] = [0xe0, 0x3e, 0x45];
 const RING: [u8; 3] = [0xf4, 0xb0, 0x4a];
+/// What macOS' menu bar takes for ink; it colours it itself.
+#[cfg(any(target_os = "macos", test))]
+const INK: [u8; 3] = [0; 3];
 
 /// Pixels of the icon as RGBA.
+#[derive(Debug, PartialEq, Eq)]
 pub struct Pixels {
     /// Width and height.
     pub size: u32,
@@ -18,41 +21,51 @@ pub struct Pixels {
 }
 
 /// The icon in the sizes that trays ask for.
+#[cfg(any(not(target_os = "macos"), test))]
 pub fn drawn(standing: Standing) -> [Pixels; 2] {
-    [
-        draw(&tauri::include_image!("icons/32x32.png"), standing),
-        draw(&tauri::include_image!("icons/64x64.png"), standing),
-    ]
+    let [small, large] = if standing == Standing::Muted {
+        [tauri::include_image!("icons/tray-muted-small.png"), tauri::include_image!("icons/tray-muted.png")]
+    } else {
+        [tauri::include_image!("icons/tray-small.png"), tauri::include_image!("icons/tray.png")]
+    };
+    let sign = match standing {
+        Standing::Resting | Standing::Muted => None,
+        Standing::Ringing => Some(RING),
+        Standing::Talking => Some(CALL),
+    };
+    [draw(&small, sign), draw(&large, sign)]
 }
 
-fn draw(base: &Image<'_>, standing: Standing) -> Pixels {
+/// The icon as a shape, for macOS' menu bar.
+#[cfg(any(target_os = "macos", test))]
+pub fn shape(standing: Standing) -> Pixels {
+    let base = if standing == Standing::Muted {
+        tauri::include_image!("icons/tray-muted-template.png")
+    } else {
+        tauri::include_image!("icons/tray-template.png")
+    };
+    let sign = match standing {
+        Standing::Resting | Standing::Muted => None,
+        Standing::Ringing | Standing::Talking => Some(INK),
+    };
+    draw(&base, sign)
+}
+
+fn draw(base: &Image<'_>, sign: Option<[u8; 3]>) -> Pixels {
     let size = base.width();
     let mut rgba = base.rgba().to_vec();
-    let colour = match standing {
-        Standing::Resting => return Pixels { size, rgba },
-        Standing::Ringing => RING,
-        Standing::Talking => CALL,
-        Standing::Muted => MUTED,
-    };
+    let Some(colour) = sign else { return Pixels { size, rgba } };
     let edge = size as f32;
-    let (centre, radius) = (edge * 0.72, edge * 0.27);
+    let (centre, radius) = (edge * 0.74, edge * 0.25);
     for (place, pixel) in rgba.chunks_exact_mut(4).enumerate() {
         let (x, y) = ((place as u32 % size) as f32 + 0.5 - centre, (place as u32 / size) as f32 + 0.5 - centre);
         let distance = x.hypot(y);
         // A gap around the sign keeps it apart from the icon at sixteen pixels too.
-        let gap = coverage(distance - radius - edge * 0.05);
+        let gap = coverage(distance - radius - edge * 0.06);
         pixel[3] = (f32::from(pixel[3]) * (1.0 - gap)) as u8;
         let disc = coverage(distance - radius);
-        // The bar of a closed microphone, across the disc.
-        let bar = if standing == Standing::Muted {
-            coverage((x + y).abs() / std::f32::consts::SQRT_2 - edge * 0.05) * coverage(distance - radius * 0.7)
-        } else {
-            0.0
-        };
         if disc > 0.0 {
-            for (channel, tint) in pixel.iter_mut().zip(colour) {
-                *channel = (f32::from(tint) * (1.0 - bar) + 255.0 * bar) as u8;
-            }
+            pixel[..3].copy_from_slice(&colour);
             pixel[3] = pixel[3].max((disc * 255.0) as u8);
         }
     }
@@ -68,21 +81,42 @@ fn coverage(outside: f32) -> f32 {
 mod tests {
     use super::*;
 
-    fn corner(standing: Standing) -> [u8; 4] {
-        let [small, _] = drawn(standing);
-        // Right of the sign's middle: inside of its disc, beside its bar.
-        let place = ((small.size * 23 / 32) * small.size + small.size * 29 / 32) as usize * 4;
-        [small.rgba[place], small.rgba[place + 1], small.rgba[place + 2], small.rgba[place + 3]]
+    const ALL: [Standing; 4] = [Standing::Resting, Standing::Ringing, Standing::Talking, Standing::Muted];
+
+    /// The middle of the sign.
+    fn signed(pixels: &Pixels) -> &[u8] {
+        let at = pixels.size * 74 / 100;
+        &pixels.rgba[((at * pixels.size + at) * 4) as usize..][..4]
     }
 
     #[test]
-    fn each_state_looks_different() {
-        assert_eq!(corner(Standing::Muted), [MUTED[0], MUTED[1], MUTED[2], 255]);
-        assert_eq!(corner(Standing::Talking), [CALL[0], CALL[1], CALL[2], 255]);
-        assert_eq!(corner(Standing::Ringing), [RING[0], RING[1], RING[2], 255]);
-        assert_ne!(corner(Standing::Resting), corner(Standing::Talking));
-        for pixels in drawn(Standing::Muted) {
+    fn each_state_looks_different_in_every_size() {
+        let icons: Vec<Vec<Pixels>> =
+            ALL.map(|standing| drawn(standing).into_iter().chain([shape(standing)]).collect()).into();
+        for pixels in icons.iter().flatten() {
             assert_eq!(pixels.rgba.len(), (pixels.size * pixels.size * 4) as usize);
+        }
+        for (at, one) in icons.iter().enumerate() {
+            for (other_at, other) in icons.iter().enumerate().skip(at + 1) {
+                assert_ne!(one[0], other[0], "{:?} and {:?}", ALL[at], ALL[other_at]);
+                assert_ne!(one[1], other[1], "{:?} and {:?}", ALL[at], ALL[other_at]);
+                // A menu bar has one colour, so a ring is told from a call by its notification and its window.
+                let both_signed = (ALL[at], ALL[other_at]) == (Standing::Ringing, Standing::Talking);
+                assert_eq!(one[2] == other[2], both_signed, "{:?} and {:?}", ALL[at], ALL[other_at]);
+            }
+        }
+    }
+
+    #[test]
+    fn a_call_is_teal_a_ring_amber_and_a_shape_has_no_colour() {
+        for (standing, colour) in [(Standing::Talking, CALL), (Standing::Ringing, RING)] {
+            for pixels in drawn(standing) {
+                assert_eq!(signed(&pixels), [colour[0], colour[1], colour[2], 255]);
+            }
+        }
+        for standing in ALL {
+            let coloured = shape(standing).rgba.chunks_exact(4).any(|pixel| pixel[3] > 0 && pixel[..3] != INK);
+            assert!(!coloured, "{standing:?}");
         }
     }
 }

@@ -41,6 +41,7 @@ fn build(app: &AppHandle, look: &Look) -> tauri::Result<Host> {
     }
     let tray = TrayIconBuilder::with_id("ahoy")
         .icon(image(look.standing))
+        .icon_as_template(SHAPE)
         .tooltip(look.tip())
         .menu(&menu)
         .show_menu_on_left_click(cfg!(target_os = "macos"))
@@ -66,8 +67,10 @@ fn build(app: &AppHandle, look: &Look) -> tauri::Result<Host> {
 impl Host {
     /// Shows another state.
     pub async fn update(&mut self, look: Look) {
-        let shown =
-            self.tray.set_icon(Some(image(look.standing))).and_then(|()| self.tray.set_tooltip(Some(look.tip())));
+        let shown = self
+            .tray
+            .set_icon_with_as_template(Some(image(look.standing)), SHAPE)
+            .and_then(|()| self.tray.set_tooltip(Some(look.tip())));
         let written = self.lines.iter().zip(look.menu()).try_for_each(|(line, (_, label, enabled))| {
             line.set_text(label)?;
             line.set_enabled(enabled)
@@ -87,8 +90,13 @@ fn name(choice: Choice) -> &'static str {
     }
 }
 
+/// macOS' menu bar takes the icon's shape and colours it as its other icons are.
+const SHAPE: bool = cfg!(target_os = "macos");
+
 fn image(standing: Standing) -> Image<'static> {
-    let [small, large] = icon::drawn(standing);
-    let pixels = if cfg!(target_os = "windows") { small } else { large };
+    #[cfg(target_os = "macos")]
+    let pixels = icon::shape(standing);
+    #[cfg(not(target_os = "macos"))]
+    let [pixels, _] = icon::drawn(standing);
     Image::new_owned(pixels.rgba, pixels.size, pixels.size)
 }
