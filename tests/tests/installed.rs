@@ -131,7 +131,8 @@ impl Trial<'_> {
             "call",
             "Ben",
             "--for",
-            "20",
+            // Until told otherwise: a busy machine may take long to draw.
+            "120",
             "--frames",
             "--camera",
             "pattern",
@@ -148,9 +149,14 @@ impl Trial<'_> {
         self.picture("ringing")?;
         self.press_until_accepted(&window, &mut caller)?;
         caller.wait_for_event("first-video", LIMIT)?;
-        caller.wait_for(|line| line["event"] == "shown" && line["number"].as_i64().is_some(), LIMIT)?;
+        let number = |line: &serde_json::Value| line["number"].as_i64().filter(|_| line["event"] == "shown");
+        let first = caller.wait_for(|line| number(line).is_some(), LIMIT)?;
         let shown = self.moves()?;
         self.picture("call")?;
+        // Some seconds of sound, if moving was seen soon.
+        let enough = number(&first).unwrap_or(0) + 150;
+        caller.wait_for(|line| number(line).is_some_and(|number| number > enough), LIMIT)?;
+        caller.say("hang-up")?;
         let ended_call = caller.wait_for_event("ended", LIMIT)?;
         assert_eq!(ended_call["reason"], "hung-up");
         assert!(caller.wait(LIMIT)?.success());
