@@ -414,15 +414,15 @@ fn the_mini_window_shows_the_call_while_the_big_one_is_away() -> anyhow::Result<
     let [window] = world.wait_for_windows("Ahoy", 1)?.try_into().unwrap();
     world.xdotool(&["windowminimize", "--sync", &window])?;
     world.wait_for_windows("Call", 1)?;
-    let main = pair.ada.page.windows()?;
-    until("the mini window's page", || Ok(pair.ada.page.windows()?.len() == 2)).with_context(|| format!("{main:?}"))?;
-    let handles = pair.ada.page.windows()?;
+    // A page is listed before it has loaded, and says where it is only then.
     let route = |handle: &String| -> anyhow::Result<String> {
         pair.ada.page.switch_to_window(handle)?;
         Ok(pair.ada.page.run("return location.hash", &[])?.as_str().unwrap_or_default().to_owned())
     };
-    let mini =
-        handles.iter().find(|handle| route(handle).is_ok_and(|hash| hash == "#/mini")).context("the mini page")?;
+    let is_mini = |handle: &&String| route(handle).is_ok_and(|hash| hash == "#/mini");
+    until("the mini window's page", || Ok(pair.ada.page.windows()?.iter().any(|one| is_mini(&one))))?;
+    let handles = pair.ada.page.windows()?;
+    let mini = handles.iter().find(is_mini).context("the mini page")?;
     let big = handles.iter().find(|handle| *handle != mini).context("the big page")?;
     pair.ada.page.switch_to_window(mini)?;
     pair.ada.the_others_picture_moves()?;
