@@ -9,7 +9,7 @@ use std::fmt;
 ///
 /// | identifier | camera | microphone | speaker |
 /// |---|---|---|---|
-/// | `pattern` | moving test pattern with number and clock | | |
+/// | `pattern`, `pattern:SEED` | moving test pattern with number and clock, in the process's colours or in SEED's | | |
 /// | `file:PATH` | Y4M, looped; the frame number is the place in the file | WAV, looped | writes a WAV |
 /// | `tone`, `tone:HZ` | | sine of 440 Hz, or of HZ | |
 /// | `clap` | | 20 ms of 1 kHz at each full second of the calendar | |
@@ -44,6 +44,7 @@ impl DeviceId {
     pub fn is_synthetic(&self) -> bool {
         matches!(self.0.as_str(), "pattern" | "tone" | "clap" | "none")
             || self.0.starts_with("tone:")
+            || self.0.starts_with("pattern:")
             || self.0.starts_with("file:")
     }
 
@@ -151,4 +152,19 @@ pub enum Link {
     Bluetooth,
     /// Bluetooth in its mode for telephones (HSP or HFP): both ways at once, mono at 8 or 16 kHz.
     Telephone,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_this_program_makes_is_always_there() {
+        for synthetic in ["pattern", "pattern:7", "file:/a.y4m", "tone", "tone:440", "clap", "none"] {
+            assert!(DeviceId::from(synthetic).is_synthetic(), "{synthetic}");
+        }
+        for real in ["patterned", "v4l2:usb-0", "pulseaudio:tone", "alsa:none"] {
+            assert!(!DeviceId::from(real).is_synthetic(), "{real}");
+        }
+    }
 }
