@@ -127,6 +127,7 @@ export const home = (more: Partial<Snapshot> = {}): Snapshot => ({
   devices: devices(),
   preview: false,
   scanning: false,
+  trial: { step: { type: 'off' }, found: null },
   voice: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, music: false },
   theme: 'system',
   language: language(),
@@ -249,6 +250,14 @@ export const scenes: Record<string, () => Scene> = {
   requests: () => ({ snapshot: home({ requests }), view: { type: 'requests' } }),
   calls: () => ({ snapshot: home(), tab: 'calls' }),
   settings: () => ({ snapshot: home(), view: { type: 'settings' } }),
+  'settings-recording': () => ({
+    snapshot: home({ trial: { step: { type: 'recording', sinceMs: Date.now() }, found: null } }),
+    view: { type: 'settings' },
+  }),
+  'settings-silent': () => ({
+    snapshot: home({ trial: { step: { type: 'off' }, found: { kind: 'microphone', sentence: said('trial.microphone-silent'), tone: 'warning' } } }),
+    view: { type: 'settings' },
+  }),
   'settings-desktop': () => ({
     snapshot: home(),
     view: { type: 'settings' },

@@ -8,6 +8,7 @@ import type { Language } from "./Language";
 import type { Me } from "./Me";
 import type { Notice } from "./Notice";
 import type { RendezvousState } from "./RendezvousState";
+import type { SoundTrial } from "./SoundTrial";
 import type { Theme } from "./Theme";
 import type { Voice } from "./Voice";
 
@@ -55,6 +56,10 @@ preview: boolean,
  * The preview is being searched for a contact's QR code.
  */
 scanning: boolean, 
+/**
+ * The microphone or the speaker is tried.
+ */
+trial: SoundTrial, 
 /**
  * What is done to the microphone's sound.
  */

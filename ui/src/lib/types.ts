@@ -35,6 +35,7 @@ export type { Sentence } from '../gen/Sentence';
 export type { ShareSource } from '../gen/ShareSource';
 export type { ShareSources } from '../gen/ShareSources';
 export type { Snapshot } from '../gen/Snapshot';
+export type { SoundTrial } from '../gen/SoundTrial';
 export type { Theme } from '../gen/Theme';
 export type { Update } from '../gen/Update';
 export type { Voice } from '../gen/Voice';

@@ -140,7 +140,10 @@ phrases! {
     CameraNone {} => "camera.none",
     CameraMissing {} => "camera.missing",
     CameraBusy {} => "camera.busy",
-    CameraDenied {} => "camera.denied",
+    /// The system keeps it from us; how to allow it is said for each system.
+    CameraDeniedLinux {} => "camera.denied-linux",
+    CameraDeniedMacos {} => "camera.denied-macos",
+    CameraDeniedWindows {} => "camera.denied-windows",
     CameraFormat {} => "camera.format",
     CameraFile { file, why } => "camera.file",
     CameraFailed {} => "camera.failed",
@@ -151,7 +154,9 @@ phrases! {
     MicrophoneNone {} => "microphone.none",
     MicrophoneMissing {} => "microphone.missing",
     MicrophoneBusy {} => "microphone.busy",
-    MicrophoneDenied {} => "microphone.denied",
+    MicrophoneDeniedLinux {} => "microphone.denied-linux",
+    MicrophoneDeniedMacos {} => "microphone.denied-macos",
+    MicrophoneDeniedWindows {} => "microphone.denied-windows",
     MicrophoneFormat {} => "microphone.format",
     MicrophoneFile { file, why } => "microphone.file",
     MicrophoneFailed {} => "microphone.failed",
@@ -171,6 +176,15 @@ phrases! {
     SpeakerInstead { failing, used } => "speaker.instead",
     SpeakerReturned { used } => "speaker.returned",
     SpeakerHeld { lost, offered } => "speaker.held",
+
+    // A trial of the sound.
+    TrialMicrophoneHeard {} => "trial.microphone-heard",
+    TrialMicrophoneSilent {} => "trial.microphone-silent",
+    TrialMicrophoneFaint {} => "trial.microphone-faint",
+    TrialMicrophoneClipped {} => "trial.microphone-clipped",
+    TrialMicrophoneUnchosen {} => "trial.microphone-unchosen",
+    TrialSpeakerPlayed { label } => "trial.speaker-played",
+    TrialSpeakerUnchosen {} => "trial.speaker-unchosen",
 
     // Quality of the call: what is wrong, then what to do.
     QualityGood {} => "quality.good",

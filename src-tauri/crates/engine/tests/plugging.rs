@@ -4,13 +4,12 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 mod common;
+#[path = "common/ear.rs"]
+mod ear;
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use ahoy_devices::{MicrophoneRequest, Selection, open_microphone};
 use ahoy_engine::api::{AnswerKind, CallPhase, Command, DeviceChoice, DeviceKind, NoticeTone, QualityCause, Snapshot};
 use ahoy_engine::{EngineConfig, Happened};
 use ahoy_server::RunningServer;
@@ -18,11 +17,10 @@ use ahoy_testkit::ProcessCounts;
 use ahoy_testkit::pulse::{Pulse, Sink};
 use ahoy_testkit::tone::amplitude_at;
 use common::{Person, befriend, config, is_active, rendezvous};
+use ear::{Ear, HEARD};
 
 /// Sound is back within this time.
 const BACK: Duration = Duration::from_secs(1);
-/// So much of a tone is heard: its level is 0.25, and a speaker at 41 % leaves a fifteenth of that.
-const HEARD: f64 = 0.008;
 /// What the synthetic microphone sends.
 const TONE: f64 = 440.0;
 
@@ -44,69 +42,6 @@ fn daemon(sinks: &[Sink<'_>]) -> Pulse {
 
 fn device(id: &str) -> DeviceChoice {
     DeviceChoice::Device { id: id.to_owned() }
-}
-
-/// An ear at a speaker: knows when it last heard the tone and when it did not.
-struct Ear {
-    marks: Arc<Mutex<Vec<(Instant, bool)>>>,
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Ear {
-    fn at(sink: &str) -> Self {
-        let request =
-            MicrophoneRequest { device: Selection::Device(format!("pulseaudio:{sink}.monitor").as_str().into()) };
-        let mut stream = None;
-        let end = Instant::now() + Duration::from_secs(5);
-        while stream.is_none() {
-            assert!(Instant::now() < end, "no ear at {sink}");
-            stream = open_microphone(&request, |_| ()).ok();
-        }
-        let mut stream = stream.unwrap();
-        let (marks, stop) = (Arc::<Mutex<Vec<_>>>::default(), Arc::<AtomicBool>::default());
-        let (theirs, ends) = (Arc::clone(&marks), Arc::clone(&stop));
-        let thread = std::thread::spawn(move || {
-            let mut block = [0.0; 480];
-            while !ends.load(Ordering::Relaxed) {
-                while stream.read_block(&mut block).is_some() {
-                    theirs.lock().unwrap().push((Instant::now(), amplitude_at(&block, 48_000, TONE) > HEARD));
-                }
-                std::thread::sleep(Duration::from_millis(5));
-            }
-        });
-        Self { marks, stop, thread: Some(thread) }
-    }
-
-    /// How long after `since` three blocks in a row held the tone.
-    async fn heard(&self, since: Instant) -> Duration {
-        let end = Instant::now() + Duration::from_secs(20);
-        loop {
-            let found = {
-                let marks = self.marks.lock().unwrap();
-                let later: Vec<_> = marks.iter().filter(|(at, _)| *at > since).collect();
-                later.windows(3).find(|three| three.iter().all(|(_, heard)| *heard)).map(|three| three[0].0)
-            };
-            if let Some(at) = found {
-                return at - since;
-            }
-            assert!(Instant::now() < end, "nothing was heard");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-
-    /// How much of the tone was heard since then.
-    fn amount(&self, since: Instant) -> Duration {
-        let marks = self.marks.lock().unwrap();
-        Duration::from_millis(10) * marks.iter().filter(|(at, heard)| *at > since && *heard).count() as u32
-    }
-}
-
-impl Drop for Ear {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        let _ = self.thread.take().unwrap().join();
-    }
 }
 
 /// Ada speaks a tone, Ben listens to a real speaker.
@@ -179,8 +114,8 @@ async fn sound_moves_to_the_next_speaker_and_back_and_leaves_volumes_and_threads
     pulse.pactl(&["set-sink-volume", "boxes", "41%"]).unwrap();
     let speakers = [device("pulseaudio:boxes"), device("pulseaudio:desk")];
     let talk = Talk::begin(|_, _| {}, &speakers.clone().map(|speaker| (DeviceKind::Speaker, speaker))).await;
-    let boxes = Ear::at("boxes");
-    Ear::at("desk").heard(Instant::now()).await;
+    let boxes = Ear::at("boxes", TONE);
+    Ear::at("desk", TONE).heard(Instant::now()).await;
     let mut threads = Vec::new();
     for round in 0..6 {
         let pulled = Instant::now();
@@ -193,7 +128,7 @@ async fn sound_moves_to_the_next_speaker_and_back_and_leaves_volumes_and_threads
         let put_in = Instant::now();
         // At another rate each second time.
         desk = pulse.plug(Sink { rate: [16_000, 48_000][round % 2], ..DESK }, LOUD).unwrap();
-        let ear = Ear::at("desk");
+        let ear = Ear::at("desk", TONE);
         within("put back, heard from it again", ear.heard(put_in).await);
         let quiet_again = |shown: &Snapshot| !warned(shown) && shown.devices.speaker.problem.is_none();
         talk.ben.until("no word any more", quiet_again).await;
@@ -216,8 +151,8 @@ async fn headphones_pulled_out_leave_the_loudspeakers_silent_until_somebody_says
         let phones = pulse.plug(PHONES, &format!("{QUIET} device.description=Phones")).unwrap();
         pulse.pactl(&["set-default-sink", "phones"]).unwrap();
         let talk = Talk::begin(|_, _| {}, &[(DeviceKind::Speaker, choice)]).await;
-        Ear::at("phones").heard(Instant::now()).await;
-        let boxes = Ear::at("boxes");
+        Ear::at("phones", TONE).heard(Instant::now()).await;
+        let boxes = Ear::at("boxes", TONE);
         let pulled = Instant::now();
         pulse.unplug(&phones).unwrap();
         let shown = talk.ben.until("a word", |shown| warns(shown, "speaker.held")).await;
@@ -244,7 +179,7 @@ async fn the_systems_default_is_followed_and_a_named_speaker_stays() {
     let _one = ONE.lock().await;
     let pulse = daemon(&[DESK, BOXES]);
     let talk = Talk::begin(|_, _| {}, &[(DeviceKind::Speaker, DeviceChoice::SystemDefault)]).await;
-    let (desk, boxes) = (Ear::at("desk"), Ear::at("boxes"));
+    let (desk, boxes) = (Ear::at("desk", TONE), Ear::at("boxes", TONE));
     desk.heard(Instant::now()).await;
     let changed = Instant::now();
     pulse.pactl(&["set-default-sink", "boxes"]).unwrap();
@@ -264,7 +199,7 @@ async fn a_sound_server_that_dies_is_waited_for_and_plays_again_at_once() {
     let _one = ONE.lock().await;
     let mut pulse = daemon(&[DESK]);
     let talk = Talk::begin(|_, _| {}, &[(DeviceKind::Speaker, DeviceChoice::SystemDefault)]).await;
-    Ear::at("desk").heard(Instant::now()).await;
+    Ear::at("desk", TONE).heard(Instant::now()).await;
     pulse.kill();
     talk.ben.until("a word", |shown| warns(shown, "speaker.none")).await;
     tokio::time::sleep(Duration::from_secs(4)).await;
@@ -274,7 +209,7 @@ async fn a_sound_server_that_dies_is_waited_for_and_plays_again_at_once() {
         tokio::time::sleep(Duration::from_millis(700)).await;
         pulse.restart().unwrap();
         let up = Instant::now();
-        let ear = Ear::at("desk");
+        let ear = Ear::at("desk", TONE);
         within("server up, heard", ear.heard(up).await);
         drop(ear);
         tokio::time::sleep(Duration::from_millis(300)).await;

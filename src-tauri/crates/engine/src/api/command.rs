@@ -64,6 +64,12 @@ pub enum Command {
     RefreshDevices,
     /// Show camera picture and microphone level outside a call (first start, device check). Off releases them.
     Preview { on: bool },
+    /// Record three seconds of the microphone and play them back; nothing is sent or kept.
+    TryMicrophone,
+    /// Play some notes through the speaker.
+    TrySpeaker,
+    /// Stop what is tried, and forget what it found.
+    EndTrial,
     /// Look for a contact card's QR code in the preview picture until found or the preview ends.
     ScanCode { on: bool },
     /// Missed calls were looked at.

@@ -7,6 +7,7 @@ mod language;
 mod quality;
 mod share;
 mod snapshot;
+mod trial;
 mod voice;
 
 pub use command::{AnswerKind, Command, DeviceChoice};
@@ -17,4 +18,5 @@ pub use share::{
     Shown,
 };
 pub use snapshot::*;
+pub use trial::{SoundTrial, TrialFinding, TrialStep};
 pub use voice::Voice;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{CallShare, DeviceChoice, Language, Quality, Voice};
+use super::{CallShare, DeviceChoice, Language, Quality, SoundTrial, Voice};
 use crate::event::CallStats;
 
 /// Everything a window shows, but for pictures and levels.
@@ -33,6 +33,8 @@ pub struct Snapshot {
     pub preview: bool,
     /// The preview is being searched for a contact's QR code.
     pub scanning: bool,
+    /// The microphone or the speaker is tried.
+    pub trial: SoundTrial,
     /// What is done to the microphone's sound.
     pub voice: Voice,
     /// Light, dark or system.

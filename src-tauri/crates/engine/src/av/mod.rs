@@ -33,6 +33,7 @@ use ahoy_devices::{CameraRequest, DeviceError, DeviceEvent, Kind, ScreenEvent, S
 use ahoy_media::LatestSlot;
 use ahoy_media::audio::RingSound;
 use ahoy_media::audio::voice::BadMicrophone;
+use ahoy_media::audio::voice::trial::{Trial, TrialVerdict};
 use ahoy_media::rate::budget::{Wants, split};
 use ahoy_media::rate::useful_size;
 use ahoy_media::stats::{AudioReceiveCounts, VideoReceiveCounts};
@@ -98,7 +99,23 @@ pub(crate) enum Note {
     ScreenFirst(Instant, u32, u32),
     /// The decoder of the other side's shared screen needs a key frame.
     ScreenKeyFrameNeeded,
+    /// A trial of the sound went on.
+    Trial(TrialId, TrialNote),
 }
+
+/// How far a trial of the sound has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TrialNote {
+    /// The microphone gives sound, recorded from this moment on.
+    Recording(Instant),
+    /// That is done, and played back from now on.
+    Recorded(TrialVerdict),
+    /// All was played.
+    Played,
+}
+
+/// Names one trial, so that a word of an older one is known as such.
+pub(crate) type TrialId = u32;
 
 /// Names one order to open a device, so that a word of an older one is known as such.
 pub(crate) type Ticket = u64;
@@ -304,6 +321,11 @@ impl Av {
             Tone::Incoming => RingSound::incoming(),
             Tone::Outgoing => RingSound::outgoing(),
         })));
+    }
+
+    /// Carries out a trial of the sound, or stops it ([`Note::Trial`]). It waits for its devices.
+    pub fn try_sound(&self, trial: Option<(TrialId, Trial)>) {
+        self.audio.order(Order::Try(trial.map(|(id, trial)| (id, Box::new(trial)))));
     }
 
     /// Muted: the samples are zeros before anything encodes them.

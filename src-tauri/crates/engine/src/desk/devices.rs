@@ -64,7 +64,7 @@ impl DeviceDesk {
         }
     }
 
-    fn role(&mut self, kind: Kind) -> &mut Role {
+    pub(super) fn role(&mut self, kind: Kind) -> &mut Role {
         match kind {
             Kind::Camera => &mut self.camera,
             Kind::Microphone => &mut self.microphone,
@@ -102,6 +102,7 @@ impl Desk {
     pub(super) fn handle_listing(&mut self, kind: Kind, listing: &Listing) {
         self.devices.role(kind).handle_listing(listing, Instant::now());
         self.carry_out();
+        self.trial_if_due();
         self.tell_media();
         self.changed = true;
     }
@@ -125,29 +126,31 @@ impl Desk {
     /// Opens and releases what the call and the preview want now. The callee's camera and microphone stay closed until
     /// the answer; the speaker rings.
     pub(super) fn reconcile_devices(&mut self) {
-        let (ringing, talking) = match self.session.state() {
-            State::InCall(call) => match call.phase {
-                Phase::Calling
-                | Phase::Ringing
-                | Phase::Connecting
-                | Phase::Active { .. }
-                | Phase::Reconnecting { .. } => (false, true),
-                Phase::Incoming => (true, false),
-            },
-            State::Idle | State::Closed => (false, false),
-        };
+        let (ringing, talking) = (self.is_ringing(), self.is_talking());
+        self.give_way(ringing, talking);
+        let tried = |kind| self.trial.wants(kind);
+        let (microphone_tried, speaker_tried) = (tried(Kind::Microphone), tried(Kind::Speaker));
         let camera = if talking { self.devices.camera_on } else { self.preview };
         let now = Instant::now();
         self.devices.camera.want(camera, talking, now);
-        self.devices.microphone.want(talking || self.preview, talking, now);
-        self.devices.speaker.want(talking || ringing, talking, now);
-        let any = camera || talking || ringing || self.preview;
+        self.devices.microphone.want(talking || self.preview || microphone_tried, talking, now);
+        self.devices.speaker.want(talking || ringing || speaker_tried, talking, now);
+        let any = camera || talking || ringing || self.preview || microphone_tried || speaker_tried;
         self.watch.set_active(any);
         if any != self.devices.look_at.is_some() {
             self.devices.look_at = any.then(|| now + LOOK);
             self.devices.sleep.forget();
         }
         self.carry_out();
+    }
+
+    fn is_ringing(&self) -> bool {
+        matches!(self.session.state(), State::InCall(call) if call.phase == Phase::Incoming)
+    }
+
+    /// The devices are in use for a call.
+    pub(super) fn is_talking(&self) -> bool {
+        matches!(self.session.state(), State::InCall(call) if call.phase != Phase::Incoming)
     }
 
     /// Does what fell due: another try, or a look at the clocks.
@@ -171,6 +174,7 @@ impl Desk {
             }
         }
         self.carry_out();
+        self.trial_if_due();
         self.tell_media();
     }
 
@@ -205,14 +209,13 @@ impl Desk {
     /// What must reach somebody who speaks, over the picture. A camera that was not there from the beginning is no news;
     /// and outside a call the list says it.
     fn is_worth_a_notice(&self, kind: Kind, saying: &Saying) -> bool {
-        let in_call = matches!(self.session.state(), State::InCall(call) if call.phase != Phase::Incoming);
         let grave = match saying {
             Saying::Fallback { .. } | Saying::Instead { .. } | Saying::Held { .. } => true,
             Saying::Failed(DeviceError::Lost { .. }) => true,
             Saying::Failed(_) | Saying::Stalled => kind != Kind::Camera,
             Saying::Returned { .. } => false,
         };
-        in_call && grave
+        self.is_talking() && grave
     }
 
     /// What was said of this kind's devices no longer holds.
@@ -266,6 +269,7 @@ impl Desk {
             Note::ShareSound(id, error) => self.handle_share_sound(id, &error),
             Note::ScreenSent(at) => self.handle_screen_sent(at),
             Note::ScreenFirst(at, width, height) => self.handle_screen_first(at, width, height),
+            Note::Trial(id, note) => self.handle_trial(id, note),
             Note::ScreenKeyFrameNeeded => self.order_served(|| crate::connection::Work::RequestScreenKeyFrame),
             Note::Code(link) => {
                 if self.scanning {
@@ -275,6 +279,7 @@ impl Desk {
             }
         }
         self.carry_out();
+        self.trial_if_due();
         self.tell_media();
         self.changed = true;
     }

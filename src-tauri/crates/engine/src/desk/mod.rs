@@ -13,6 +13,7 @@ mod people;
 mod share;
 mod snapshot;
 mod texts;
+mod trial;
 mod voice;
 
 pub(crate) use voice::treatment;
@@ -39,6 +40,7 @@ use calls::Calls;
 use devices::DeviceDesk;
 use mail::Mail;
 use share::ShareDesk;
+use trial::TrialDesk;
 
 /// Notices shown at once; the oldest go, plain ones first.
 const NOTICES: usize = 20;
@@ -94,6 +96,7 @@ pub(crate) struct Desk {
     calls: Calls,
     devices: DeviceDesk,
     share: ShareDesk,
+    trial: TrialDesk,
     card: snapshot::CardCache,
     notices: Vec<Notice>,
     next_notice: u32,
@@ -126,6 +129,7 @@ impl Desk {
             mail: Mail::new(&store),
             calls: Calls::default(),
             share: ShareDesk::default(),
+            trial: TrialDesk::default(),
             card: snapshot::CardCache::default(),
             session: Session::new(me),
             config,
@@ -173,7 +177,7 @@ impl Desk {
                     differs
                 });
             }
-            let own = [self.wake, self.remember_at, self.devices.wake(), self.share.deadline()];
+            let own = [self.wake, self.remember_at, self.devices.wake(), self.share.deadline(), self.trial.deadline()];
             let wake = own.into_iter().flatten().min();
             let posted = tokio::select! {
                 posted = inbox.recv() => posted,

@@ -59,6 +59,7 @@ impl Desk {
             devices: self.device_lists(),
             preview: self.preview,
             scanning: self.scanning,
+            trial: self.trial_shown(),
             voice: self.voice(),
             theme: self.theme(),
             language: self.words.language(),

@@ -403,6 +403,11 @@ impl Role {
         }
     }
 
+    /// What the open device is called.
+    pub fn label_in_use(&self) -> Option<String> {
+        self.in_use().and_then(|id| self.label_of(id))
+    }
+
     /// The louder device that waits for the person's word.
     pub fn held(&self) -> Option<&str> {
         match &self.state {

@@ -1,4 +1,5 @@
-//! What a call sounds like before it is one: the ring for the callee, the ringing tone for the caller.
+//! What a call sounds like before it is one: the ring for the callee, the ringing tone for the caller; and what a speaker
+//! is tried with.
 
 use std::f32::consts::TAU;
 
@@ -8,6 +9,8 @@ use super::{Block, SAMPLE_RATE};
 const RING_LEVEL: f32 = 0.35;
 /// ITU-T E.180 leaves it to the network; this is well under speech.
 const TONE_LEVEL: f32 = 0.08;
+/// As loud as a voice: a speaker that is turned up must not frighten.
+const TRIAL_LEVEL: f32 = 0.2;
 /// Rise and fall of each note, samples (8 ms): shorter ones click.
 const EDGE: u32 = SAMPLE_RATE / 125;
 
@@ -19,6 +22,9 @@ const RING: &[Note] =
     &[(659.3, 180), (830.6, 180), (987.8, 320), (0.0, 120), (659.3, 180), (830.6, 180), (987.8, 320), (0.0, 2000)];
 /// 425 Hz, one second on and four off: the ringing tone of most of Europe (ITU-T E.180, supplement 2).
 const RINGING_TONE: &[Note] = &[(425.0, 1000), (0.0, 4000)];
+
+/// A rising chord, and a rest: small speakers play its lowest note, too.
+const TRIAL: &[Note] = &[(523.3, 250), (659.3, 250), (784.0, 400), (0.0, 100)];
 
 /// A melody without an end, in blocks of 10 ms.
 #[derive(Debug, Clone)]
@@ -39,6 +45,14 @@ impl RingSound {
     /// It rings at the other side.
     pub fn outgoing() -> Self {
         Self { notes: RINGING_TONE, level: TONE_LEVEL, note: 0, given: 0 }
+    }
+
+    /// How long the melody of [`RingSound::trial`] is, in blocks of 10 ms.
+    pub const TRIAL_BLOCKS: usize = 100;
+
+    /// A speaker is tried.
+    pub fn trial() -> Self {
+        Self { notes: TRIAL, level: TRIAL_LEVEL, note: 0, given: 0 }
     }
 
     /// Adds the next 10 ms to `block`, cut at full scale.
@@ -93,7 +107,7 @@ mod tests {
 
     #[test]
     fn no_note_begins_or_ends_with_a_click() {
-        for sound in [RingSound::incoming(), RingSound::outgoing()] {
+        for sound in [RingSound::incoming(), RingSound::outgoing(), RingSound::trial()] {
             let samples = seconds(sound, 5);
             let steepest = samples.windows(2).map(|pair| (pair[1] - pair[0]).abs()).fold(0.0, f32::max);
             // A sine of 988 Hz at the ring's level moves by 0.045 a sample at most.

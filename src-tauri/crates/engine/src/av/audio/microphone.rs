@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ahoy_devices::MicrophoneStream;
 use ahoy_media::audio::voice::{BadMicrophone, MicrophoneHealth, VoiceCounts, VoiceProcessor, VoiceSettings};
-use ahoy_media::audio::{BLOCK_SAMPLES, Block};
+use ahoy_media::audio::{BLOCK_SAMPLES, Block, SILENCE};
 
 /// The microphone's ring is read every tick; after the thread was held up for longer than this, the past is forgotten.
 const LATE_SAMPLES: usize = 12 * BLOCK_SAMPLES;
@@ -22,12 +22,14 @@ pub(super) struct Microphone {
     stream: Box<MicrophoneStream>,
     voice: VoiceProcessor,
     health: MicrophoneHealth,
+    /// The last 10 ms as the device gave them.
+    given: Block,
 }
 
 impl Microphone {
     pub fn new(stream: Box<MicrophoneStream>, treatment: Treatment) -> Self {
         let voice = VoiceProcessor::new(settings(&stream, treatment));
-        Self { stream, voice, health: MicrophoneHealth::new() }
+        Self { stream, voice, health: MicrophoneHealth::new(), given: SILENCE }
     }
 
     pub fn into_stream(self) -> Box<MicrophoneStream> {
@@ -47,10 +49,16 @@ impl Microphone {
     /// The next 10 ms, treated, and when they were captured. While `muted`, echo and noise are learned all the same.
     pub fn read(&mut self, block: &mut Block, muted: bool) -> Option<Instant> {
         let captured = self.stream.read_block(block)?;
+        self.given = *block;
         self.health.push(block, muted);
         self.voice.capture(block);
         // What comes out now went in that much earlier.
         Some(captured.checked_sub(self.voice.delay()).unwrap_or(captured))
+    }
+
+    /// The 10 ms read last, as the device gave them: untreated.
+    pub fn given(&self) -> &Block {
+        &self.given
     }
 
     /// This goes to the speaker next, and comes back as an echo.

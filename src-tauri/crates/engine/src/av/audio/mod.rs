@@ -1,10 +1,10 @@
 //! The audio thread: a 10 ms tick while a device is open or a connection is served, else asleep.
 //!
 //! ```text
-//! microphone ring ──► health ► echo, noise, gain ► level ► mute ► Opus ──► peer
-//!                                  ▲
-//!                                  └─────────────────────────────┐
-//! peer ──► queue ──► jitter buffer ► Opus ► level ► ring tone ───┴──► speaker ring
+//! microphone ring ──► health ► echo, noise, gain ► level ► trial ► mute ► Opus ──► peer
+//!                                  ▲                        └──────┐
+//!                                  └───────────────────────────────│──────┐
+//! peer ──► queue ──► jitter buffer ► Opus ► level ► ring tone ► trial ────┴──► speaker ring
 //! ```
 //! Speaker and network each have their own clock; the speaker's ring is kept at two blocks, so the speaker's clock draws
 //! the sound, and the jitter buffer takes up the difference. Without a speaker the thread's own clock does.
@@ -20,6 +20,7 @@ use std::time::Instant;
 
 use ahoy_devices::{MicrophoneStream, SpeakerStream};
 use ahoy_media::audio::voice::BadMicrophone;
+use ahoy_media::audio::voice::trial::Trial;
 use ahoy_media::audio::{Block, RingSound};
 use ahoy_media::rate::budget::Want;
 use ahoy_media::stats::AudioReceiveCounts;
@@ -32,7 +33,7 @@ pub(crate) use self::microphone::Treatment;
 use self::thread::State;
 use super::in_step::InStep;
 use super::queue::Queue;
-use super::{Post, join, spawn};
+use super::{Post, TrialId, join, spawn};
 use crate::api::Levels;
 use crate::event::AudioEncodeCounts;
 
@@ -60,6 +61,8 @@ pub(super) enum Order {
     Treat(Treatment),
     /// Sounds from now on beside the call, or no more.
     Ring(Option<RingSound>),
+    /// Is carried out from now on instead of any other; or none any more.
+    Try(Option<(TrialId, Box<Trial>)>),
     Stop,
 }
 

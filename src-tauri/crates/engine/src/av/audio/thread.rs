@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 
 use ahoy_devices::SpeakerStream;
+use ahoy_media::audio::voice::trial::{self, Trial};
 use ahoy_media::audio::{
     BLOCK_DURATION, BLOCK_SAMPLES, Level, LevelMeter, Mute, RingSound, SILENCE, samples_to_duration,
 };
@@ -16,7 +17,7 @@ use super::call::Call;
 use super::microphone::{Microphone, Treatment};
 use super::{AudioCounts, AudioIn, Heard, Order, Shared};
 use crate::api::Levels;
-use crate::av::{Note, Post, priority};
+use crate::av::{Note, Post, TrialId, TrialNote, priority};
 use crate::event::AudioEncodeCounts;
 
 /// Samples kept in the speaker's ring: two blocks, so that one late tick is not heard.
@@ -36,6 +37,7 @@ pub(super) struct State {
     speaker: Option<Box<SpeakerStream>>,
     call: Option<Box<Call>>,
     ring: Option<RingSound>,
+    trial: Option<(TrialId, Box<Trial>)>,
     mute: Mute,
     meter: LevelMeter,
     remote_meter: LevelMeter,
@@ -60,6 +62,7 @@ impl State {
             speaker: None,
             call: None,
             ring: None,
+            trial: None,
             mute: Mute::default(),
             meter: LevelMeter::new(),
             remote_meter: LevelMeter::new(),
@@ -123,6 +126,7 @@ impl State {
                 }
             }
             Order::Ring(sound) => self.ring = sound,
+            Order::Try(trial) => self.trial = trial,
             Order::Stop => return false,
         }
         true
@@ -144,6 +148,14 @@ impl State {
         while let Some(captured) = microphone.read(&mut block, muted) {
             self.meter.push(&block);
             let loud = Level::of(&block).rms;
+            // Before mute: whoever is muted can try the microphone unheard.
+            if let Some((id, trial)) = &mut self.trial {
+                match trial.hear(microphone.given(), &block) {
+                    trial::Heard::Nothing => {}
+                    trial::Heard::Began => (self.post)(Note::Trial(*id, TrialNote::Recording(captured))),
+                    trial::Heard::Whole(verdict) => (self.post)(Note::Trial(*id, TrialNote::Recorded(verdict))),
+                }
+            }
             self.mute.apply(muted, &mut block);
             let Some(call) = &mut self.call else { continue };
             call.sent.microphone_overruns = microphone.overruns();
@@ -160,7 +172,8 @@ impl State {
     }
 
     fn play(&mut self) {
-        if self.call.is_none() && self.ring.is_none() {
+        let tried = self.trial.as_ref().is_some_and(|(_, trial)| trial.plays());
+        if self.call.is_none() && self.ring.is_none() && !tried {
             return;
         }
         if let Some(call) = &mut self.call {
@@ -198,6 +211,12 @@ impl State {
                 ring.mix_into(&mut block);
             }
             if let Some(speaker) = &mut self.speaker {
+                if let Some((id, trial)) = &mut self.trial
+                    && !trial.mix_into(&mut block)
+                {
+                    (self.post)(Note::Trial(*id, TrialNote::Played));
+                    self.trial = None;
+                }
                 if let Some(microphone) = &mut self.microphone {
                     microphone.hear_speaker(&block);
                 }

@@ -9,7 +9,7 @@ const SECOND: u32 = 100;
 
 /// Below this, in dB of full scale, there is no microphone to be heard. It lies above a flickering last bit of 16 (-90)
 /// and is meant to lie below the noise of any working microphone in a room.
-const SILENT: f32 = -75.0;
+pub(super) const SILENT: f32 = -75.0;
 /// A silent one is heard again from here on: a switched-off one may hum.
 const AUDIBLE: f32 = -70.0;
 /// So long it is silent before it is said.
@@ -18,12 +18,12 @@ const SILENT_BLOCKS: u32 = 5 * SECOND;
 const AUDIBLE_BLOCKS: u32 = SECOND / 2;
 
 /// A block this loud, in dB of full scale, holds a voice or something like one. Pauses say nothing about clipping.
-const VOICED: f32 = -40.0;
+pub(super) const VOICED: f32 = -40.0;
 /// From here on a sample counts as cut: a bit under full scale, since resamplers leave a cut peak to either side of it.
-const FULL_SCALE: f32 = 0.985;
+pub(super) const FULL_SCALE: f32 = 0.985;
 /// The share of such samples in voiced blocks from which the microphone is clipped. A whole voice has none; a sine
 /// of 1.2 times full scale has 1 in 3.
-const CLIPPED: f32 = 1.0 / 500.0;
+pub(super) const CLIPPED: f32 = 1.0 / 500.0;
 /// And below which it is whole again.
 const WHOLE: f32 = 1.0 / 2_500.0;
 /// The weight of a voiced block in that share: some 3 s of voice are remembered.

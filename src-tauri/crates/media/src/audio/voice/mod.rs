@@ -17,6 +17,7 @@ mod gain;
 pub mod health;
 mod noise;
 mod reference;
+pub mod trial;
 
 use std::fmt;
 use std::time::Duration;
