@@ -106,7 +106,7 @@ impl SessionBus {
             .serve_at("/org/freedesktop/ScreenSaver", ScreenSaverService(Arc::clone(&held), 0))?
             .name("org.freedesktop.ScreenSaver")?
             .build()?;
-        Ok(ScreenSaver { _connection: connection, held })
+        Ok(ScreenSaver { connection, held })
     }
 
     /// A portal whose person agrees to every hotkey but those with `refused` in their trigger.
@@ -401,11 +401,20 @@ impl TrayService {
 /// Who holds the screen saver off.
 #[derive(Debug)]
 pub struct ScreenSaver {
-    _connection: Connection,
+    connection: Connection,
     held: Shared<(u32, String)>,
 }
 
 impl ScreenSaver {
+    /// Locks the screen, as far as it tells others.
+    ///
+    /// # Errors
+    /// When the bus is gone.
+    pub fn lock(&self) -> anyhow::Result<()> {
+        let (path, interface) = ("/org/freedesktop/ScreenSaver", "org.freedesktop.ScreenSaver");
+        Ok(self.connection.emit_signal(None::<&str>, path, interface, "ActiveChanged", &(true,))?)
+    }
+
     /// Waits until this many hold it off; their reasons.
     ///
     /// # Errors

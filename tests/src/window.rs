@@ -240,6 +240,19 @@ impl Window {
         self.page.wait_for(&format!("the button {text:?}"), &script, LIMIT).map(drop)
     }
 
+    /// Shows the first screen to the other side, by the buttons.
+    ///
+    /// # Errors
+    /// When one of them does not come.
+    pub fn share_a_screen(&self) -> anyhow::Result<()> {
+        self.click_named("Share your screen")?;
+        self.page.wait_for_element("dialog input[type=radio]", LIMIT)?;
+        self.page.run("document.querySelector('dialog input[type=radio]').click()", &[])?;
+        self.wait_for_text("will see")?;
+        self.page.run("document.querySelector('dialog .button.primary').click()", &[])?;
+        self.wait_for_text("You are showing")
+    }
+
     /// Waits until the page says this.
     ///
     /// # Errors

@@ -161,6 +161,20 @@ fn the_tray_shows_the_call_and_rules_it() -> anyhow::Result<()> {
 
     tray.choose(&icon, "Unmute microphone")?;
     tray.wait_for_tip(&icon, LIMIT, |tip| tip == "Ahoy: in a call with Ben")?;
+
+    // What is shown is shown in the tray too, and ended there or when the screen is locked.
+    let talking = tray.pixels(&icon)?;
+    pair.ada.share_a_screen()?;
+    tray.wait_for_tip(&icon, LIMIT, |tip| tip == "Ahoy: you are showing your screen to Ben")?;
+    assert_ne!(tray.pixels(&icon)?, talking, "the icon shows the share");
+    let all = ["Show Ahoy", "Mute microphone", "Stop sharing", "Hang up", "Quit"];
+    assert_eq!(choosable(&icon)?, all);
+    tray.choose(&icon, "Stop sharing")?;
+    tray.wait_for_tip(&icon, LIMIT, |tip| tip == "Ahoy: in a call with Ben")?;
+    pair.ada.share_a_screen()?;
+    saver.lock()?;
+    pair.ada.wait_for_text("The screen was locked")?;
+    tray.wait_for_tip(&icon, LIMIT, |tip| tip == "Ahoy: in a call with Ben")?;
     tray.choose(&icon, "Hang up")?;
     pair.ada.wait_for_text("You hung up")?;
     saver.wait_for_held(0, LIMIT)?;
@@ -274,6 +288,7 @@ fn hotkeys_work_while_another_program_has_the_focus() -> anyhow::Result<()> {
     set("Hang up or decline", "ctrl+alt+m", "already do something else here")?;
     set("Hang up or decline", "ctrl+alt+h", "Ctrl + Alt + H")?;
     set("Push to talk", "F9", "F9")?;
+    set("Stop sharing the screen", "ctrl+alt+s", "Ctrl + Alt + S")?;
     let kept = std::fs::read_to_string(pair.ada_profile.folder.join("shell.json"))?;
     assert!(kept.contains("Control+Alt+KeyM") && kept.contains("Control+Alt+KeyH") && kept.contains("F9"), "{kept}");
 
@@ -289,6 +304,7 @@ fn hotkeys_work_while_another_program_has_the_focus() -> anyhow::Result<()> {
 
     pair.ada.page.click("nav li button")?;
     pair.call()?;
+    pair.ada.share_a_screen()?;
     let _other =
         Guarded(Command::new("xev").env("DISPLAY", world.display.name()).stdout(Stdio::null()).spawn().context("xev")?);
     let other = world.wait_for_windows("Event Tester", 1)?.remove(0);
@@ -297,6 +313,9 @@ fn hotkeys_work_while_another_program_has_the_focus() -> anyhow::Result<()> {
     let has_focus = || Ok::<_, anyhow::Error>(world.xdotool(&["getwindowfocus"])? == other);
     until("the other program's focus", || Ok(has_focus()? || world.xdotool(&["getactivewindow"])? == other))?;
 
+    press("ctrl+alt+s")?;
+    let over = "return document.querySelector('[data-share]') === null";
+    pair.ada.page.wait_for("the end of the share", over, LIMIT)?;
     press("ctrl+alt+m")?;
     pair.ada.wait_for_text("You are muted")?;
     world.xdotool(&["keydown", "F9"])?;

@@ -1,6 +1,6 @@
 //! What the tray, hotkeys and notifications do to a call: the same wishes that the window's buttons send.
 
-use ahoy_engine::api::{AnswerKind, CallPhase, Command, Snapshot};
+use ahoy_engine::api::{AnswerKind, CallPhase, Command, LocalShare, Snapshot};
 use tauri::{AppHandle, Manager as _};
 
 use crate::shell::Shell;
@@ -43,6 +43,34 @@ impl Standing {
             }
         }
     }
+}
+
+/// Whether something of this computer is shown, or is about to be.
+pub fn shares(snapshot: &Snapshot) -> bool {
+    snapshot.call.as_ref().is_some_and(|call| match call.share.local {
+        LocalShare::Starting { .. } | LocalShare::Showing { .. } => true,
+        LocalShare::Off { .. } | LocalShare::Interrupted { .. } => false,
+    })
+}
+
+/// Shows nothing any more; nothing where nothing is shown.
+pub fn stop_share(app: &AppHandle) {
+    if is_sharing(app) {
+        wish(app, Command::StopShare);
+    }
+}
+
+/// Nobody is at the computer.
+#[cfg(target_os = "linux")]
+pub fn screen_locked(app: &AppHandle) {
+    if is_sharing(app) {
+        wish(app, Command::ScreenLocked);
+    }
+}
+
+fn is_sharing(app: &AppHandle) -> bool {
+    let shell = app.state::<Shell>();
+    shell.outlets().is_ok_and(|outlets| shares(&outlets.snapshots.borrow()))
 }
 
 /// The opposite of what is; nothing without a call.

@@ -14,6 +14,8 @@ mod controls;
 pub mod crash;
 pub mod hotkeys;
 pub mod links;
+#[cfg(target_os = "linux")]
+mod lock;
 pub mod notify;
 mod preferences;
 pub mod tray;
@@ -150,6 +152,8 @@ pub fn start(app: &AppHandle, icon: bool) {
     }
     awake::start(app);
     hotkeys::start(app);
+    #[cfg(target_os = "linux")]
+    lock::start(app);
     notify::start(app);
     updates::start(app);
 }

@@ -13,6 +13,7 @@ export const noDesktop: Desktop = {
     { action: 'microphone', keys: null, problem: null, wanted: null },
     { action: 'hang-up', keys: null, problem: null, wanted: null },
     { action: 'push-to-talk', keys: null, problem: null, wanted: null },
+    { action: 'stop-share', keys: null, problem: null, wanted: null },
   ],
   mini: false,
   update: { type: 'off' },

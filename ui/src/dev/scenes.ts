@@ -267,6 +267,7 @@ export const scenes: Record<string, () => Scene> = {
         { action: 'microphone', keys: 'Control+Alt+KeyM', problem: null, wanted: null },
         { action: 'hang-up', keys: null, problem: 'taken', wanted: 'Control+Shift+F9' },
         { action: 'push-to-talk', keys: 'Control+Space', problem: null, wanted: null },
+        { action: 'stop-share', keys: null, problem: null, wanted: null },
       ],
       update: { type: 'idle', looked: true },
     },

@@ -3,4 +3,4 @@
 /**
  * What a hotkey does.
  */
-export type HotkeyAction = "microphone" | "hang-up" | "push-to-talk";
+export type HotkeyAction = "microphone" | "hang-up" | "push-to-talk" | "stop-share";

@@ -1,4 +1,4 @@
-//! Hotkeys: microphone, hang-up and push-to-talk while another program has the focus. None is set until the person sets one.
+//! Hotkeys: microphone, hang-up, push-to-talk and an end to sharing while another program has the focus. None is set until the person sets one.
 //!
 //! ```text
 //! X11, Windows, macOS   the keys are taken here, by Tauri's plugin
@@ -36,11 +36,13 @@ pub enum HotkeyAction {
     HangUp,
     /// A muted microphone is open for as long as the keys are held.
     PushToTalk,
+    /// The screen is shown no longer.
+    StopShare,
 }
 
 impl HotkeyAction {
     /// In the order of the settings.
-    const ALL: [Self; 3] = [Self::Microphone, Self::HangUp, Self::PushToTalk];
+    const ALL: [Self; 4] = [Self::Microphone, Self::HangUp, Self::PushToTalk, Self::StopShare];
 
     /// The same word as in the preferences.
     #[cfg(target_os = "linux")]
@@ -49,6 +51,7 @@ impl HotkeyAction {
             Self::Microphone => "microphone",
             Self::HangUp => "hang-up",
             Self::PushToTalk => "push-to-talk",
+            Self::StopShare => "stop-share",
         }
     }
 }
@@ -322,6 +325,7 @@ fn pressed(app: &AppHandle, action: HotkeyAction) {
         HotkeyAction::Microphone => controls::toggle_microphone(app),
         HotkeyAction::HangUp => controls::hang_up(app),
         HotkeyAction::PushToTalk => OPENED.store(controls::open_microphone(app), Ordering::Relaxed),
+        HotkeyAction::StopShare => controls::stop_share(app),
     }
 }
 

@@ -114,5 +114,6 @@ fn describe(action: HotkeyAction) -> String {
         HotkeyAction::Microphone => say("hotkeys.microphone", &[]),
         HotkeyAction::HangUp => say("hotkeys.hang-up", &[]),
         HotkeyAction::PushToTalk => say("hotkeys.push-to-talk", &[]),
+        HotkeyAction::StopShare => say("hotkeys.stop-share", &[]),
     }
 }

@@ -1,12 +1,14 @@
-//! The tray's pictures, which `cargo xtask icons` makes of their drawings; a call and a ring add a sign in the corner.
+//! The tray's pictures, which `cargo xtask icons` makes of their drawings; a call, a ring and a shared screen add a
+//! sign in the corner.
 
 use tauri::image::Image;
 
 use crate::desktop::controls::Standing;
 
-/// Teal of a call, amber of a ring: as in the interface's tokens.
+/// Teal of a call, amber of a ring, red of what is shown: as in the interface's tokens.
 const CALL: [u8; 3] = [0x2c, 0xc5, 0xb6];
 const RING: [u8; 3] = [0xf4, 0xb0, 0x4a];
+const SHOW: [u8; 3] = [0xff, 0x73, 0x78];
 /// What macOS' menu bar takes for ink; it colours it itself.
 #[cfg(any(target_os = "macos", test))]
 const INK: [u8; 3] = [0; 3];
@@ -22,13 +24,14 @@ pub struct Pixels {
 
 /// The icon in the sizes that trays ask for.
 #[cfg(any(not(target_os = "macos"), test))]
-pub fn drawn(standing: Standing) -> [Pixels; 2] {
+pub fn drawn(standing: Standing, shares: bool) -> [Pixels; 2] {
     let [small, large] = if standing == Standing::Muted {
         [tauri::include_image!("icons/tray-muted-small.png"), tauri::include_image!("icons/tray-muted.png")]
     } else {
         [tauri::include_image!("icons/tray-small.png"), tauri::include_image!("icons/tray.png")]
     };
     let sign = match standing {
+        _ if shares => Some(SHOW),
         Standing::Resting | Standing::Muted => None,
         Standing::Ringing => Some(RING),
         Standing::Talking => Some(CALL),
@@ -38,13 +41,14 @@ pub fn drawn(standing: Standing) -> [Pixels; 2] {
 
 /// The icon as a shape, for macOS' menu bar.
 #[cfg(any(target_os = "macos", test))]
-pub fn shape(standing: Standing) -> Pixels {
+pub fn shape(standing: Standing, shares: bool) -> Pixels {
     let base = if standing == Standing::Muted {
         tauri::include_image!("icons/tray-muted-template.png")
     } else {
         tauri::include_image!("icons/tray-template.png")
     };
     let sign = match standing {
+        _ if shares => Some(INK),
         Standing::Resting | Standing::Muted => None,
         Standing::Ringing | Standing::Talking => Some(INK),
     };
@@ -92,7 +96,7 @@ mod tests {
     #[test]
     fn each_state_looks_different_in_every_size() {
         let icons: Vec<Vec<Pixels>> =
-            ALL.map(|standing| drawn(standing).into_iter().chain([shape(standing)]).collect()).into();
+            ALL.map(|standing| drawn(standing, false).into_iter().chain([shape(standing, false)]).collect()).into();
         for pixels in icons.iter().flatten() {
             assert_eq!(pixels.rgba.len(), (pixels.size * pixels.size * 4) as usize);
         }
@@ -108,14 +112,21 @@ mod tests {
     }
 
     #[test]
-    fn a_call_is_teal_a_ring_amber_and_a_shape_has_no_colour() {
-        for (standing, colour) in [(Standing::Talking, CALL), (Standing::Ringing, RING)] {
-            for pixels in drawn(standing) {
-                assert_eq!(signed(&pixels), [colour[0], colour[1], colour[2], 255]);
+    fn a_call_is_teal_a_ring_amber_a_shared_screen_red_and_a_shape_has_no_colour() {
+        let signs = [
+            (Standing::Talking, false, CALL),
+            (Standing::Ringing, false, RING),
+            (Standing::Talking, true, SHOW),
+            (Standing::Muted, true, SHOW),
+        ];
+        for (standing, shares, colour) in signs {
+            for pixels in drawn(standing, shares) {
+                assert_eq!(signed(&pixels), [colour[0], colour[1], colour[2], 255], "{standing:?}");
             }
         }
+        assert_ne!(drawn(Standing::Talking, true), drawn(Standing::Muted, true), "the mute is seen beside it");
         for standing in ALL {
-            let coloured = shape(standing).rgba.chunks_exact(4).any(|pixel| pixel[3] > 0 && pixel[..3] != INK);
+            let coloured = shape(standing, true).rgba.chunks_exact(4).any(|pixel| pixel[3] > 0 && pixel[..3] != INK);
             assert!(!coloured, "{standing:?}");
         }
     }

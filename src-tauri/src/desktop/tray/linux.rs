@@ -57,11 +57,11 @@ impl ksni::Tray for Item {
     }
 
     fn icon_pixmap(&self) -> Vec<Icon> {
-        pixmaps(self.look.standing)
+        pixmaps(&self.look)
     }
 
     fn attention_icon_pixmap(&self) -> Vec<Icon> {
-        pixmaps(self.look.standing)
+        pixmaps(&self.look)
     }
 
     fn tool_tip(&self) -> ToolTip {
@@ -99,8 +99,8 @@ impl ksni::Tray for Item {
 }
 
 /// ARGB in network byte order, as the specification has it.
-fn pixmaps(standing: Standing) -> Vec<Icon> {
-    icon::drawn(standing)
+fn pixmaps(look: &Look) -> Vec<Icon> {
+    icon::drawn(look.standing, look.shares)
         .into_iter()
         .map(|pixels| {
             let mut data = pixels.rgba;

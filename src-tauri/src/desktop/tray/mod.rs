@@ -25,6 +25,8 @@ use crate::words::say;
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Look {
     standing: Standing,
+    /// Something of this computer is shown.
+    shares: bool,
     /// Who is at the other end.
     name: String,
     /// What it is said in.
@@ -34,13 +36,14 @@ struct Look {
 impl Look {
     fn of(snapshot: &Snapshot) -> Self {
         let name = snapshot.call.as_ref().map(|call| call.name.clone()).unwrap_or_default();
-        Self { standing: Standing::of(snapshot), name, language: snapshot.language }
+        Self { standing: Standing::of(snapshot), shares: controls::shares(snapshot), name, language: snapshot.language }
     }
 
     /// One line under the pointer.
     fn tip(&self) -> String {
         let name = [("name", self.name.as_str())];
         match self.standing {
+            _ if self.shares => say("tray.sharing", &name),
             Standing::Resting => say("tray.resting", &[]),
             Standing::Ringing => say("tray.ringing", &name),
             Standing::Talking => say("tray.call", &name),
@@ -49,12 +52,13 @@ impl Look {
     }
 
     /// What can be chosen now, from top to bottom.
-    fn menu(&self) -> [(Choice, String, bool); 4] {
+    fn menu(&self) -> [(Choice, String, bool); 5] {
         let talking = matches!(self.standing, Standing::Talking | Standing::Muted);
         let microphone = if self.standing == Standing::Muted { "tray.unmute" } else { "tray.mute" };
         [
             (Choice::Show, say("tray.show", &[]), true),
             (Choice::Microphone, say(microphone, &[]), talking),
+            (Choice::StopShare, say("tray.stop-share", &[]), self.shares),
             (Choice::HangUp, say("tray.hang-up", &[]), self.standing != Standing::Resting),
             (Choice::Quit, say("tray.quit", &[]), true),
         ]
@@ -66,6 +70,7 @@ impl Look {
 enum Choice {
     Show,
     Microphone,
+    StopShare,
     HangUp,
     Quit,
 }
@@ -75,6 +80,7 @@ impl Choice {
         match self {
             Self::Show => windows::raise_main(app),
             Self::Microphone => controls::toggle_microphone(app),
+            Self::StopShare => controls::stop_share(app),
             Self::HangUp => controls::hang_up(app),
             Self::Quit => windows::close(app),
         }
@@ -108,9 +114,12 @@ fn there(app: &AppHandle, is: bool) {
 mod tests {
     use super::*;
 
+    fn look(standing: Standing, shares: bool) -> Look {
+        Look { standing, shares, name: "Ben".to_owned(), language: Language::En }
+    }
+
     fn choices(standing: Standing) -> Vec<Choice> {
-        let look = Look { standing, name: "Ben".to_owned(), language: Language::En };
-        look.menu().into_iter().filter(|(_, _, enabled)| *enabled).map(|(choice, ..)| choice).collect()
+        look(standing, false).menu().into_iter().filter(|(_, _, enabled)| *enabled).map(|(choice, ..)| choice).collect()
     }
 
     #[test]
@@ -121,8 +130,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_is_said_before_all_else_and_can_be_ended() {
+        let look = look(Standing::Muted, true);
+        assert!(look.tip().contains("Ben") && look.tip().contains("screen"), "{}", look.tip());
+        assert!(look.menu().iter().any(|(choice, _, enabled)| *choice == Choice::StopShare && *enabled));
+    }
+
+    #[test]
     fn a_muted_call_says_so_and_whose_it_is() {
-        let tip = |standing| Look { standing, name: "Ben".to_owned(), language: Language::En }.tip();
+        let tip = |standing| look(standing, false).tip();
         assert!(tip(Standing::Muted).contains("Ben") && tip(Standing::Muted) != tip(Standing::Talking));
         assert!(!tip(Standing::Resting).contains('{'));
     }

@@ -6,7 +6,6 @@ use tauri::tray::{MouseButton, MouseButtonState, TrayIcon, TrayIconBuilder, Tray
 use tauri::{AppHandle, Wry};
 
 use super::{Choice, Look, icon, there};
-use crate::desktop::controls::Standing;
 
 /// The icon, for as long as the program runs.
 pub struct Host {
@@ -40,13 +39,13 @@ fn build(app: &AppHandle, look: &Look) -> tauri::Result<Host> {
         lines.push(line);
     }
     let tray = TrayIconBuilder::with_id("ahoy")
-        .icon(image(look.standing))
+        .icon(image(look))
         .icon_as_template(SHAPE)
         .tooltip(look.tip())
         .menu(&menu)
         .show_menu_on_left_click(cfg!(target_os = "macos"))
         .on_menu_event(|app, event| {
-            let chosen = [Choice::Show, Choice::Microphone, Choice::HangUp, Choice::Quit]
+            let chosen = [Choice::Show, Choice::Microphone, Choice::StopShare, Choice::HangUp, Choice::Quit]
                 .into_iter()
                 .find(|choice| event.id() == name(*choice));
             if let Some(choice) = chosen {
@@ -69,7 +68,7 @@ impl Host {
     pub async fn update(&mut self, look: Look) {
         let shown = self
             .tray
-            .set_icon_with_as_template(Some(image(look.standing)), SHAPE)
+            .set_icon_with_as_template(Some(image(&look)), SHAPE)
             .and_then(|()| self.tray.set_tooltip(Some(look.tip())));
         let written = self.lines.iter().zip(look.menu()).try_for_each(|(line, (_, label, enabled))| {
             line.set_text(label)?;
@@ -85,6 +84,7 @@ fn name(choice: Choice) -> &'static str {
     match choice {
         Choice::Show => "show",
         Choice::Microphone => "microphone",
+        Choice::StopShare => "stop-share",
         Choice::HangUp => "hang-up",
         Choice::Quit => "quit",
     }
@@ -93,10 +93,10 @@ fn name(choice: Choice) -> &'static str {
 /// macOS' menu bar takes the icon's shape and colours it as its other icons are.
 const SHAPE: bool = cfg!(target_os = "macos");
 
-fn image(standing: Standing) -> Image<'static> {
+fn image(look: &Look) -> Image<'static> {
     #[cfg(target_os = "macos")]
-    let pixels = icon::shape(standing);
+    let pixels = icon::shape(look.standing, look.shares);
     #[cfg(not(target_os = "macos"))]
-    let [pixels, _] = icon::drawn(standing);
+    let [pixels, _] = icon::drawn(look.standing, look.shares);
     Image::new_owned(pixels.rgba, pixels.size, pixels.size)
 }
