@@ -8,6 +8,19 @@ import { DevBridge } from './bridge';
 import Gallery from './Gallery.svelte';
 import { scenes } from './scenes';
 
+// What goes wrong unseen is kept here, for whoever looks at every screen by a program.
+const failures: string[] = [];
+Object.assign(window, { __gallery: { failures, scenes: Object.keys(scenes) } });
+addEventListener('error', (event) => failures.push(String(event.error ?? event.message)));
+addEventListener('unhandledrejection', (event) => failures.push(String(event.reason)));
+for (const level of ['error', 'warn'] as const) {
+  const say = console[level];
+  console[level] = (...said: unknown[]) => {
+    failures.push(said.map(String).join(' '));
+    say(...said);
+  };
+}
+
 // ?scene=in-call&theme=light&language=de shows one screen as the window would; without a scene, all of them.
 const asked = new URLSearchParams(location.search);
 const target = document.getElementById('app') as HTMLElement;

@@ -211,6 +211,15 @@ impl Session {
         self.post("window/rect", &json!({ "width": width, "height": height })).map(drop)
     }
 
+    /// Sets the size of what the page is laid out in, in CSS pixels: smaller, too, than a browser lets its window be. Chromium only.
+    ///
+    /// # Errors
+    /// The driver's own words.
+    pub fn set_viewport(&self, width: u32, height: u32) -> anyhow::Result<()> {
+        let size = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
+        self.post("goog/cdp/execute", &json!({ "cmd": "Emulation.setDeviceMetricsOverride", "params": size })).map(drop)
+    }
+
     /// Handles of all windows of the program.
     ///
     /// # Errors
