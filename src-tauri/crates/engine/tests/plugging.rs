@@ -10,7 +10,9 @@ mod ear;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use ahoy_engine::api::{AnswerKind, CallPhase, Command, DeviceChoice, DeviceKind, NoticeTone, QualityCause, Snapshot};
+use ahoy_engine::api::{
+    AnswerKind, Call, CallPhase, Command, DeviceChoice, DeviceKind, NoticeTone, QualityCause, Snapshot,
+};
 use ahoy_engine::{EngineConfig, Happened};
 use ahoy_server::RunningServer;
 use ahoy_testkit::ProcessCounts;
@@ -287,8 +289,8 @@ async fn a_bluetooth_headset_in_telephone_mode_is_named_as_the_cause() {
     let mut talk = Talk::begin(|_, _| {}, &[(DeviceKind::Speaker, speaker)]).await;
     let telephone = |event: &Happened| matches!(event, Happened::Stats(stats) if stats.quality.cause == Some(QualityCause::Telephone));
     talk.ben.event("the cause", telephone).await;
-    let shown = talk.ben.until_call("the sentence", |call| call.quality.is_some()).await;
-    assert_eq!(shown.quality.unwrap().sentence.key, "quality.telephone");
+    let said = |call: &Call| call.quality.as_ref().is_some_and(|quality| quality.sentence.key == "quality.telephone");
+    talk.ben.until_call("the sentence", said).await;
     talk.end().await;
 }
 

@@ -7,6 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+/// A window manager that is not ready in this time is not waited for.
+const MANAGED: Duration = Duration::from_secs(20);
+
 /// A child process, killed and waited for when dropped.
 #[derive(Debug)]
 pub struct Guarded(pub Child);
@@ -50,19 +53,27 @@ impl VirtualDisplay {
         Ok(Self { name, _manager: manager, _server: server })
     }
 
-    /// Starts the window manager, where there is one, and waits until it manages: a window that asks to be shown while
-    /// it is still starting is forgotten, and never seen.
+    /// Starts the window manager, where there is one, and waits until it does what it is asked: a window that wants to be
+    /// shown while it is still starting is forgotten, and never seen.
     fn window_manager(display: &str) -> Option<Guarded> {
-        let mut manager = Command::new("openbox")
-            .args(["--startup", "echo ready"])
-            .env("DISPLAY", display)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let output = manager.stdout.take();
-        let manager = Guarded(manager);
-        let _ = BufReader::new(output?).read_line(&mut String::new());
+        let quiet = |command: &mut Command| {
+            command.env("DISPLAY", display).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok().map(Guarded)
+        };
+        let manager = quiet(&mut Command::new("openbox"))?;
+        let desktops = |arguments: &[&str]| {
+            let asked =
+                Command::new("xdotool").args(arguments).env("DISPLAY", display).stderr(Stdio::null()).output().ok();
+            asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        // It has four until it is told otherwise.
+        let end = Instant::now() + MANAGED;
+        while Instant::now() < end {
+            desktops(&["set_num_desktops", "1"])?;
+            if desktops(&["get_num_desktops"])? == "1" {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
         Some(manager)
     }
 
