@@ -1,11 +1,12 @@
 //! Linux: the Desktop Notifications Specification over D-Bus, spoken directly, because Tauri's plugin has no buttons here.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use tauri::{AppHandle, async_runtime};
+use tokio::sync::Mutex;
 use zbus::zvariant::{Structure, Value};
 use zbus::{Connection, proxy};
 
@@ -40,6 +41,7 @@ trait Notifications {
     fn action_invoked(&self, id: u32, action_key: String) -> zbus::Result<()>;
 }
 
+/// Held while one is being shown: a button can be pressed before the daemon has said what number it has.
 type Shown = Arc<Mutex<Vec<(u32, Told)>>>;
 
 /// The way to the daemon, found with the first notification.
@@ -73,7 +75,7 @@ impl Host {
     /// Takes back the one of the call that rang.
     pub async fn withdraw(&mut self) {
         if let (Some(id), Some(daemon)) = (self.ringing.take(), &self.daemon) {
-            self.shown.lock().unwrap_or_else(PoisonError::into_inner).retain(|(shown, _)| *shown != id);
+            self.shown.lock().await.retain(|(shown, _)| *shown != id);
             // It may be gone already: pressed, or closed by the person.
             let _ = tokio::time::timeout(PATIENCE, daemon.close_notification(id)).await;
         }
@@ -100,8 +102,8 @@ impl Host {
                 -1
             }
         };
+        let mut shown = self.shown.lock().await;
         let id = daemon.notify("Ahoy", 0, "ahoy", &told.title(), "", &actions, hints, expires).await?;
-        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
         shown.push((id, told.clone()));
         if shown.len() > REMEMBERED {
             shown.remove(0);
@@ -118,7 +120,7 @@ async fn connect(app: &AppHandle, shown: Shown) -> zbus::Result<NotificationsPro
         while let Some(signal) = pressed.next().await {
             let Ok(arguments) = signal.args() else { continue };
             let told = {
-                let shown = shown.lock().unwrap_or_else(PoisonError::into_inner);
+                let shown = shown.lock().await;
                 shown.iter().find(|(id, _)| *id == arguments.id).map(|(_, told)| told.clone())
             };
             let press = [Press::Itself, Press::Accept, Press::Decline, Press::CallBack]
