@@ -56,22 +56,16 @@ impl VirtualDisplay {
     /// Starts the window manager, where there is one, and waits until it does what it is asked: a window that wants to be
     /// shown while it is still starting is forgotten, and never seen.
     fn window_manager(display: &str) -> Option<Guarded> {
-        let quiet = |command: &mut Command| {
-            command.env("DISPLAY", display).stdout(Stdio::null()).stderr(Stdio::null()).spawn().ok().map(Guarded)
-        };
-        let manager = quiet(&mut Command::new("openbox"))?;
+        let manager =
+            Command::new("openbox").env("DISPLAY", display).stderr(Stdio::null()).spawn().ok().map(Guarded)?;
         let desktops = |arguments: &[&str]| {
-            let asked =
-                Command::new("xdotool").args(arguments).env("DISPLAY", display).stderr(Stdio::null()).output().ok();
+            let asked = Command::new("xdotool").args(arguments).env("DISPLAY", display).stderr(Stdio::null()).output();
             asked.map(|output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
         };
-        // It has four until it is told otherwise.
+        // It has four until it is told otherwise. Without xdotool nobody can ask, and it is there all the same.
+        let told = || desktops(&["set_num_desktops", "1"]).and_then(|_| desktops(&["get_num_desktops"]));
         let end = Instant::now() + MANAGED;
-        while Instant::now() < end {
-            desktops(&["set_num_desktops", "1"])?;
-            if desktops(&["get_num_desktops"])? == "1" {
-                break;
-            }
+        while told().is_ok_and(|count| count != "1") && Instant::now() < end {
             std::thread::sleep(Duration::from_millis(20));
         }
         Some(manager)

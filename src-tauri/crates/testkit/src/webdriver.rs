@@ -211,7 +211,8 @@ impl Session {
         self.post("window/rect", &json!({ "width": width, "height": height })).map(drop)
     }
 
-    /// Sets the size of what the page is laid out in, in CSS pixels: smaller, too, than a browser lets its window be. Chromium only.
+    /// Sets the size of what the page is laid out in, in CSS pixels: smaller, too, than a browser lets its window be.
+    /// Chromium only.
     ///
     /// # Errors
     /// The driver's own words.
