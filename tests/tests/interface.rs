@@ -7,7 +7,6 @@ use std::time::Duration;
 use ahoy_testkit::display::Guarded;
 use ahoy_testkit::webdriver::{Driver, NO_BROWSER, Session, chromedriver, chromium_capabilities, free_port};
 use anyhow::Context as _;
-use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -165,7 +164,7 @@ impl Gallery {
 
     fn found(&self) -> anyhow::Result<Vec<String>> {
         self.page.run(&self.axe, &[])?;
-        Ok(serde_json::from_value(self.page.run_async(JUDGE, &[json!(null)])?)?)
+        Ok(serde_json::from_value(self.page.run_async(JUDGE, &[])?)?)
     }
 
     fn judge(&self, scene: &str, look: &Look) -> anyhow::Result<Vec<String>> {

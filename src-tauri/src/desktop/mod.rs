@@ -10,6 +10,8 @@
 
 pub mod autostart;
 pub mod awake;
+#[cfg(target_os = "linux")]
+mod bus;
 mod controls;
 pub mod crash;
 pub mod hotkeys;

@@ -4,15 +4,11 @@
 //! `keepawake`, used elsewhere, panics here when the session bus goes before the call does, and gives up on the second
 //! service when the first is missing.
 
-use std::time::Duration;
-
 use zbus::zvariant::OwnedFd;
 use zbus::{Connection, proxy};
 
+use crate::desktop::bus::{LoginManagerProxy, PATIENCE};
 use crate::words::say;
-
-/// A service that does not answer in this time is as good as none.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[proxy(
     interface = "org.freedesktop.ScreenSaver",
@@ -23,16 +19,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 trait ScreenSaver {
     fn inhibit(&self, application_name: &str, reason_for_inhibit: &str) -> zbus::Result<u32>;
     fn un_inhibit(&self, cookie: u32) -> zbus::Result<()>;
-}
-
-#[proxy(
-    interface = "org.freedesktop.login1.Manager",
-    default_service = "org.freedesktop.login1",
-    default_path = "/org/freedesktop/login1",
-    gen_blocking = false
-)]
-trait LoginManager {
-    fn inhibit(&self, what: &str, who: &str, why: &str, mode: &str) -> zbus::Result<OwnedFd>;
 }
 
 /// What keeps it awake.

@@ -1,4 +1,5 @@
-//! Hotkeys: microphone, hang-up, push-to-talk and an end to sharing while another program has the focus. None is set until the person sets one.
+//! Hotkeys: microphone, hang-up, push-to-talk and an end to sharing while another program has the focus. None is set until
+//! the person sets one.
 //!
 //! ```text
 //! X11, Windows, macOS   the keys are taken here, by Tauri's plugin
