@@ -3,7 +3,7 @@ import userEvent from '@testing-library/user-event';
 import axe from 'axe-core';
 import { flushSync } from 'svelte';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { call, contact, home, point, quality, said, scenes, sentence } from '../src/dev/scenes';
+import { call, contact, home, point, quality, scenes, sentence } from '../src/dev/scenes';
 import { announcement } from '../src/lib/announce';
 import { NAMES, speak } from '../src/lib/language.svelte';
 import type { Language } from '../src/lib/types';
